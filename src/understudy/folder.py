@@ -1,0 +1,56 @@
+"""The character's folder: where each stage's noun lies."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from understudy.errors import ConfigError
+
+__all__ = ["CharacterFolder", "open_folder"]
+
+
+@dataclass(frozen=True)
+class CharacterFolder:
+    """An ordinary folder that belongs in git: sheet, sources, dialogues, dataset, runs."""
+
+    root: Path
+
+    @property
+    def character(self) -> Path:
+        return self.root / "character.yaml"
+
+    @property
+    def sources(self) -> Path:
+        return self.root / "sources"
+
+    @property
+    def dialogues(self) -> Path:
+        return self.root / "dialogues.jsonl"
+
+    @property
+    def dataset(self) -> Path:
+        return self.root / "dataset"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    def run(self, run_id: str) -> Path:
+        """Folder of one run."""
+        return self.runs / run_id
+
+    def latest_run(self) -> Path | None:
+        """The run that was started last, or ``None``. Run ids sort by time."""
+        runs = sorted(p for p in self.runs.glob("*") if (p / "config.json").is_file())
+        return runs[-1] if runs else None
+
+
+def open_folder(name: str | Path) -> CharacterFolder:
+    """Find the character's folder by path or name below the working directory.
+
+    Raises:
+        ConfigError: There is no ``character.yaml`` in it.
+    """
+    root = Path(name)
+    if not (root / "character.yaml").is_file():
+        raise ConfigError(f"{root}: holds no character.yaml. Create it with: understudy init {root}")
+    return CharacterFolder(root)
