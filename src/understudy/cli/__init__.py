@@ -1,0 +1,1 @@
+"""Commands: each parses, calls one function of a stage, and prints."""

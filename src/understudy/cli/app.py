@@ -1,0 +1,83 @@
+"""The command line: one file per command, one message per error."""
+
+import errno
+import sys
+
+import typer
+
+from understudy import __version__
+from understudy.cli.build import build_command
+from understudy.cli.chat import chat_command
+from understudy.cli.check import check_command
+from understudy.cli.cost import cost_command
+from understudy.cli.evaluate import evaluate_command
+from understudy.cli.import_ import import_command
+from understudy.cli.init import init_command
+from understudy.cli.report import report_command
+from understudy.cli.run import run_command
+from understudy.cli.serve import serve_command
+from understudy.cli.show_mask import show_mask_command
+from understudy.cli.train import train_command
+from understudy.errors import UnderstudyError
+
+__all__ = ["app", "main"]
+
+EPILOG = """Start here:
+
+  understudy init iroh --prompt prompt.txt
+
+  understudy run iroh
+"""
+
+app = typer.Typer(
+    name="understudy",
+    help="Turn a character's long prompt, card or scripts into a cheap fine-tuned chat model, and prove it.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"understudy {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and stop.", callback=_print_version, is_eager=True
+    ),
+) -> None:
+    pass
+
+
+app.command("init")(init_command)
+app.command("import")(import_command)
+app.command("build")(build_command)
+app.command("check")(check_command)
+app.command("show-mask")(show_mask_command)
+app.command("train")(train_command)
+app.command("evaluate")(evaluate_command)
+app.command("cost")(cost_command)
+app.command("report")(report_command)
+app.command("chat")(chat_command)
+app.command("run")(run_command)
+app.command("serve")(serve_command)
+
+
+def main() -> None:
+    """Run a command. Faults that the user can mend end in one message and exit code 1 or 2."""
+    try:
+        app()
+    except UnderstudyError as error:
+        print(f"understudy: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        print(f"understudy: {error.filename or 'file'}: {error.strerror}. "
+              "Free some space or choose another folder; what was there is unchanged.", file=sys.stderr)  # fmt: skip
+        sys.exit(1)
