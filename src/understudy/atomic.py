@@ -22,18 +22,20 @@ def write_bytes(path: Path, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise UnderstudyError(f"{path}: cannot be written ({error.strerror}). "
-                              "Choose a folder that you may write to.") from error
+        raise UnderstudyError(
+            f"{path}: cannot be written ({error.strerror}). Choose a folder that you may write to."
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(beside, 0o644)
+        Path(beside).chmod(0o644)
         os.replace(beside, path)
     except OSError as error:
-        raise UnderstudyError(f"{path}: cannot be written ({error.strerror}). "
-                              "What was there before is unchanged.") from error
+        raise UnderstudyError(
+            f"{path}: cannot be written ({error.strerror}). What was there before is unchanged."
+        ) from error
     finally:
         if os.path.exists(beside):
             os.unlink(beside)

@@ -10,8 +10,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from understudy.atomic import write_text
 from understudy.errors import CharacterError
 
-__all__ = ["Character", "Crisis", "ExampleMessage", "Fact", "OutOfWorld", "Policies",
-           "load_character", "save_character"]
+__all__ = [
+    "Character",
+    "Crisis",
+    "ExampleMessage",
+    "Fact",
+    "OutOfWorld",
+    "Policies",
+    "load_character",
+    "save_character",
+]
 
 
 def _as_list(value: Any) -> Any:
@@ -33,12 +41,15 @@ class Fact(_Part):
 
     id: str = Field(description="Short name, unique in the file, for example 'home'.")
     statement: str = Field(description="The fact as the long prompt tells it.")
-    questions: Lines = Field(default_factory=list,
-                             description="Ways to ask for it. The evaluation asks them.")
-    expected: Lines = Field(default_factory=list,
-                            description="A right answer contains any one of these (case ignored).")
-    forbidden: Lines = Field(default_factory=list,
-                             description="An answer that contains any of these is wrong.")
+    questions: Lines = Field(
+        default_factory=list, description="Ways to ask for it. The evaluation asks them."
+    )
+    expected: Lines = Field(
+        default_factory=list, description="A right answer contains any one of these (case ignored)."
+    )
+    forbidden: Lines = Field(
+        default_factory=list, description="An answer that contains any of these is wrong."
+    )
 
 
 class OutOfWorld(_Part):
@@ -52,9 +63,11 @@ class Crisis(_Part):
     """What happens when somebody speaks of hurting themselves."""
 
     handling: Literal["refer", "none"] = Field(
-        default="refer", description="'refer': drop the play and name real help. 'none': no rule.")
+        default="refer", description="'refer': drop the play and name real help. 'none': no rule."
+    )
     contacts: str = Field(
-        default="", description="Help to name, for example a telephone number of your country.")
+        default="", description="Help to name, for example a telephone number of your country."
+    )
 
 
 class Policies(_Part):
@@ -63,12 +76,15 @@ class Policies(_Part):
     disclosure: Literal["in_character", "when_sincerely_asked", "always"] = Field(
         default="when_sincerely_asked",
         description="Whether the character says that it is an AI: never out of the role, truthfully "
-        "(in voice) when somebody sincerely asks, or in every first reply.")
+        "(in voice) when somebody sincerely asks, or in every first reply.",
+    )
     audience: Literal["adults", "general", "minors"] = Field(
-        default="general", description="Who talks with the character.")
+        default="general", description="Who talks with the character."
+    )
     crisis: Crisis = Field(default_factory=Crisis)
     rights: Literal["unset", "original", "public_domain", "licensed", "private_use"] = Field(
-        default="unset", description="Your rights in the character. Publishing needs the first three.")
+        default="unset", description="Your rights in the character. Publishing needs the first three."
+    )
 
 
 class ExampleMessage(_Part):
@@ -83,24 +99,29 @@ class Character(_Part):
 
     name: str = Field(min_length=1, description="The character's name.")
     identity_prompt: str = Field(
-        default="", description="The short prompt of the deployed model. "
-        "Left out: 'You are NAME.'")
+        default="", description="The short prompt of the deployed model. Left out: 'You are NAME.'"
+    )
     summary: str = Field(default="", description="Who this is, in a sentence or two.")
     tone: Lines = Field(default_factory=list, description="How the character speaks.")
     worldview: Lines = Field(default_factory=list, description="What is true in the character's world.")
     guidelines: Lines = Field(default_factory=list, description="What to do and not to do.")
     facts: list[Fact] = Field(default_factory=list, description="Checkable facts with questions.")
     out_of_world: list[OutOfWorld] = Field(
-        default_factory=list, description="Topics that the character cannot know.")
+        default_factory=list, description="Topics that the character cannot know."
+    )
     policies: Policies = Field(default_factory=Policies)
     greeting: str = Field(default="", description="The character's first line, if it speaks first.")
     examples: list[list[ExampleMessage]] = Field(
-        default_factory=list, description="Example dialogues, each a list of turns.")
+        default_factory=list, description="Example dialogues, each a list of turns."
+    )
     prompt: str = Field(
-        default="", description="A complete long prompt used word for word instead of one "
-        "rendered from the sections above.")
+        default="",
+        description="A complete long prompt used word for word instead of one "
+        "rendered from the sections above.",
+    )
     source: dict[str, Any] = Field(
-        default_factory=dict, description="What an import had and this schema does not use, kept.")
+        default_factory=dict, description="What an import had and this schema does not use, kept."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -135,15 +156,19 @@ def load_character(path: Path) -> Character:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
-        raise CharacterError(f"{path}: no such file. Create a character first: understudy init NAME") from None
+        raise CharacterError(
+            f"{path}: no such file. Create a character first: understudy init NAME"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CharacterError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
-        raise CharacterError(f"{path}{line}: is not valid YAML "
-                             f"({getattr(error, 'problem', None) or error}). "
-                             "Quote the text, or indent it as its neighbours.") from error
+        raise CharacterError(
+            f"{path}{line}: is not valid YAML "
+            f"({getattr(error, 'problem', None) or error}). "
+            "Quote the text, or indent it as its neighbours."
+        ) from error
     if not isinstance(values, dict):
         raise CharacterError(f"{path}: must hold keys such as 'name:' and 'tone:'.")
     try:
@@ -161,8 +186,9 @@ class _Dumper(yaml.SafeDumper):
     pass
 
 
-_Dumper.add_representer(_BlockText, lambda dumper, value: dumper.represent_scalar(
-    "tag:yaml.org,2002:str", value, style="|"))
+_Dumper.add_representer(
+    _BlockText, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|")
+)
 
 
 def _blocks(value: Any) -> Any:

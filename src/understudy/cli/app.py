@@ -78,6 +78,10 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
             raise
-        print(f"understudy: {error.filename or 'file'}: {error.strerror}. "
-              "Free some space or choose another folder; what was there is unchanged.", file=sys.stderr)  # fmt: skip
+        place = error.filename or "the disk"
+        print(
+            f"understudy: {place}: {error.strerror}. Free some space or choose another folder; "
+            "what was there is unchanged.",
+            file=sys.stderr,
+        )
         sys.exit(1)

@@ -71,8 +71,13 @@ def _dialogue(row: Any, where: str, number: int) -> Dialogue:
         raise DialogueError(f"{where}: a dialogue must be an object with a list 'messages'.")
     messages = tuple(_message(m, where) for m in row["messages"])
     identity = str(row.get("id") or f"dialogue-{number}")
-    return Dialogue(identity, str(row.get("group") or identity), messages,
-                    str(row.get("category") or ""), str(row.get("source") or ""))
+    return Dialogue(
+        identity,
+        str(row.get("group") or identity),
+        messages,
+        str(row.get("category") or ""),
+        str(row.get("source") or ""),
+    )
 
 
 def load_dialogues(path: Path) -> list[Dialogue]:
@@ -84,8 +89,10 @@ def load_dialogues(path: Path) -> list[Dialogue]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise DialogueError(f"{path}: no such file. Import or write dialogues first, for example: "
-                            "understudy import NAME transcript.csv --speaker SPEAKER") from None
+        raise DialogueError(
+            f"{path}: no such file. Import or write dialogues first, for example: "
+            "understudy import NAME transcript.csv --speaker SPEAKER"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DialogueError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
     dialogues: list[Dialogue] = []
@@ -114,8 +121,13 @@ def _as_row(dialogue: Dialogue) -> dict[str, Any]:
         if message.weight is not None:
             row["weight"] = message.weight
         messages.append(row)
-    return {"id": dialogue.id, "group": dialogue.group, "category": dialogue.category,
-            "source": dialogue.source, "messages": messages}
+    return {
+        "id": dialogue.id,
+        "group": dialogue.group,
+        "category": dialogue.category,
+        "source": dialogue.source,
+        "messages": messages,
+    }
 
 
 def save_dialogues(path: Path, dialogues: Iterable[Dialogue]) -> None:
