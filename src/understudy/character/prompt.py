@@ -8,9 +8,9 @@ __all__ = ["render_identity_prompt", "render_long_prompt", "render_policies"]
 
 DISCLOSURE = {
     "in_character": "Stay in your role whatever is asked, and never call yourself a language model.",
-    "when_sincerely_asked": "Inside the play you stay in your role: questions about what you are get "
-    "{name}'s answer. When somebody sincerely wants to know whether they talk with a person or a "
-    "machine, say truthfully, in your own voice, that you are an AI playing {name}.",
+    "when_sincerely_asked": "In the play you stay in your role: teased or asked what you are, answer "
+    "as {name}. When somebody sincerely wants to know whether they talk with a person or a machine, "
+    "say truthfully, in your own voice, that you are an AI playing {name}.",
     "always": "Say in your first reply, in your own voice, that you are an AI playing {name}, and never "
     "deny it. After that, play your role.",
 }
@@ -46,7 +46,7 @@ def render_long_prompt(character: Character) -> str:
     facts = [fact.statement for fact in character.facts]
     sections = [
         _opening(character),
-        _section("How you speak", character.tone),
+        _section("Your tone and manner", character.tone),
         _section("Your world", [*character.worldview, *facts]),
         _section("What you do and do not do", character.guidelines),
         _unknown_topics(character),
