@@ -1,0 +1,79 @@
+"""Capacity: whether a job fits into memory, told before it starts and with the arithmetic."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from understudy.training.failure import JobFailed
+
+__all__ = ["Need", "estimate_need", "micro_batch_tokens", "refuse_if_too_large"]
+
+_GIB = 2**30
+_ADAPTER_BYTES = 16  # fp32 weight, gradient and two moments
+
+
+@dataclass(frozen=True)
+class Need:
+    """Bytes that training takes at the least."""
+
+    weights: int
+    adapter: int
+    longest_example: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.adapter + self.longest_example
+
+
+def estimate_need(parameters: int, dtype_bytes: int, config: Any, rank: int, tokens: int) -> Need:
+    """Lower bound of the memory of a step with one example.
+
+    Weights in their number format; adapter weights with gradient and two moments in fp32; about
+    16 kept vectors of hidden size a layer and token, and the logits three times in fp32 for half
+    the tokens. Source: counted from a Llama layer with the attention matrix not stored.
+
+    Args:
+        parameters: Numbers in the base's files.
+        dtype_bytes: 4 for fp32, 2 for bf16.
+        config: The model's configuration.
+        rank: Of the adapter.
+        tokens: Of the longest example.
+    """
+    text = config.get_text_config()
+    hidden, layers = int(text.hidden_size), int(text.num_hidden_layers)
+    inner = int(getattr(text, "intermediate_size", 4 * hidden))
+    adapter = layers * rank * (8 * hidden + 3 * (hidden + inner))
+    activations = tokens * layers * (16 * hidden + 4 * inner) * dtype_bytes
+    logits = tokens // 2 * int(text.vocab_size) * 4 * 3
+    return Need(parameters * dtype_bytes, adapter * _ADAPTER_BYTES, activations + logits)
+
+
+def refuse_if_too_large(need: Need, memory_bytes: int, place: str) -> None:
+    """Stop a job that cannot fit, before it starts.
+
+    Raises:
+        JobFailed: With the sum that does not fit.
+    """
+    if need.total <= memory_bytes:
+        return
+    parts = [
+        f"weights {need.weights / _GIB:.1f}",
+        f"adapter with optimizer {need.adapter / _GIB:.1f}",
+        f"one example {need.longest_example / _GIB:.1f}",
+    ]
+    raise JobFailed(
+        f"This base does not fit: {' + '.join(parts)} = {need.total / _GIB:.1f} GiB, and {place} has "
+        f"{memory_bytes / _GIB:.1f} GiB. Choose a smaller base model or a smaller max_tokens, or train on a "
+        "machine with more memory.",
+        "out_of_memory",
+        "model",
+    )
+
+
+def micro_batch_tokens(need: Need, memory_bytes: int, tokens: int) -> int:
+    """Padded tokens that one forward and backward pass may hold, from what the weights leave free.
+
+    At most 16,384, because larger pieces are not faster; at least the longest example.
+    """
+    free = max(0, memory_bytes - need.weights - need.adapter) // 3
+    per_token = max(1, need.longest_example // max(1, tokens))
+    return max(tokens, min(16_384, free // per_token))

@@ -1,0 +1,396 @@
+"""Loop: the steps of supervised fine-tuning, from spec to adapter."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from understudy.inference.base import (
+    BaseFiles,
+    Placement,
+    check_base,
+    choose_placement,
+    context_limit,
+    load_base,
+)
+from understudy.inference.channel import Channel, ChannelClosed
+from understudy.inference.memory import device_memory_bytes
+from understudy.training.batches import collate, plan_epoch, split_by_tokens, steps_per_epoch
+from understudy.training.capacity import Need, estimate_need, micro_batch_tokens, refuse_if_too_large
+from understudy.training.checkpoint import (
+    Progress,
+    find_checkpoint,
+    prune_checkpoints,
+    restore,
+    save_checkpoint,
+    save_model,
+)
+from understudy.training.examples import Example, ExampleSet, load_examples
+from understudy.training.failure import JobFailed
+from understudy.training.lora import add_lora, continue_lora
+from understudy.training.loss import learned_loss
+from understudy.training.schedule import LossWatch, rate_at
+from understudy.training.spec import TrainingSpec
+
+if TYPE_CHECKING:
+    from peft import PeftModel
+
+__all__ = ["Stopped", "train"]
+
+MAX_GRADIENT_NORM = 1.0
+VALIDATE_EVERY_STEPS = 10
+
+
+class Stopped(Exception):
+    """The job was asked to stop, and its state is saved."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(step)
+        self.step = step
+
+
+@dataclass
+class Job:
+    """Everything a running job holds."""
+
+    spec: TrainingSpec
+    channel: Channel
+    stopping: Callable[[], bool]
+    training: ExampleSet
+    validation: ExampleSet | None
+    accelerator: Any
+    model: "PeftModel"
+    wrapped: Any
+    optimizer: Any
+    head: Any
+    piece_tokens: int
+    progress: Progress
+    total_steps: int
+
+
+def train(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool]) -> None:
+    """Run a job to its end, or until ``stopping`` turns true.
+
+    Raises:
+        Stopped: Asked to stop; the checkpoint is written.
+        ChannelClosed: Nobody listens any more; the checkpoint is written.
+        JobFailed: With the API's code. Other errors are for ``describe_failure``.
+    """
+    job = _prepare(spec, channel, stopping)
+    try:
+        _run(job)
+    except ChannelClosed:
+        _checkpoint_silently(job)
+        raise
+
+
+def _run(job: Job) -> None:
+    spec = job.spec
+    began, first_step = time.monotonic(), job.progress.step
+    learned_here = 0
+    per_epoch = steps_per_epoch(len(job.training.examples), spec.batch_size)
+    watch = LossWatch(job.progress.first_loss)
+    saved_at = began
+    for epoch in range(job.progress.step // per_epoch, spec.n_epochs):
+        plan = plan_epoch([len(e.ids) for e in job.training.examples], spec.batch_size, spec.seed, epoch)
+        for position in range(job.progress.step - epoch * per_epoch, per_epoch):
+            batch = [job.training.examples[i] for i in plan[position]]
+            metrics = _step(job, batch)
+            job.progress.step += 1
+            job.progress.epoch_end = position + 1 == per_epoch
+            job.progress.epoch = epoch + int(job.progress.epoch_end)
+            watch.look(metrics["train_loss"], job.progress.step, spec.learning_rate)
+            job.progress.first_loss = watch.first_loss
+            learned_here += sum(example.learned for example in batch)
+            metrics |= _validate(job)
+            job.progress.metrics |= metrics
+            _report_step(job, metrics, learned_here, time.monotonic() - began, job.progress.step - first_step)
+            if job.progress.epoch_end or time.monotonic() - saved_at > spec.checkpoint_seconds:
+                _checkpoint(job)
+                saved_at = time.monotonic()
+            _stop_if_asked(job)
+    _finish(job, learned_here, time.monotonic() - began)
+
+
+# -- before the first step ------------------------------------------------------------------
+
+
+def _prepare(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool]) -> Job:
+    from understudy.rendering import Renderer
+
+    files = check_base(spec.base_model)
+    renderer = Renderer.load(spec.base_model)
+    max_tokens = _sequence_limit(spec, files, channel)
+    training = load_examples(spec.training_file, renderer, max_tokens)
+    validation = _validation_set(spec, renderer, max_tokens)
+    _warn_truncated(channel, training, max_tokens)
+    placement = choose_placement(files.parameters)
+    need, memory = _check_capacity(spec, files, placement, training)
+    if stopping():
+        raise Stopped(0)
+    model = load_base(files, placement)
+    tuned = _with_adapter(spec, model)
+    accelerator, wrapped, optimizer = _accelerate(tuned, placement)
+    resumed, progress = _resume(spec, channel, tuned, optimizer)
+    longest = max(len(example.ids) for example in training.examples)
+    per_epoch = steps_per_epoch(len(training.examples), spec.batch_size)
+    job = Job(
+        spec,
+        channel,
+        stopping,
+        training,
+        validation,
+        accelerator,
+        tuned,
+        wrapped,
+        optimizer,
+        model.get_output_embeddings(),
+        micro_batch_tokens(need, memory, longest),
+        progress,
+        per_epoch * spec.n_epochs,
+    )
+    channel.send(
+        event="started",
+        total_steps=job.total_steps,
+        examples=training.conversations,
+        tokens_per_epoch=training.tokens,
+        learned_tokens_per_epoch=training.learned_tokens,
+        resumed_from_step=resumed,
+        device=str(placement.device),
+        precision=str(placement.dtype)[6:],
+        trained_parameters=sum(p.numel() for p in tuned.parameters() if p.requires_grad),
+    )
+    return job
+
+
+def _config(files: BaseFiles) -> Any:
+    from transformers import AutoConfig
+
+    return AutoConfig.from_pretrained(str(files.directory), local_files_only=True, trust_remote_code=False)
+
+
+def _sequence_limit(spec: TrainingSpec, files: BaseFiles, channel: Channel) -> int:
+    limit = context_limit(_config(files))
+    if spec.max_tokens > limit:
+        channel.send(
+            event="warning",
+            message=f"max_tokens is {spec.max_tokens}, but the base model reads at "
+            f"most {limit}; {limit} is used.",
+        )
+    return min(spec.max_tokens, limit)
+
+
+def _validation_set(spec: TrainingSpec, renderer: Any, max_tokens: int) -> ExampleSet | None:
+    from understudy.errors import DatasetError, RenderingError
+
+    if spec.validation_file is None:
+        return None
+    try:
+        return load_examples(spec.validation_file, renderer, max_tokens)
+    except (DatasetError, RenderingError) as error:
+        raise JobFailed(str(error), "invalid_validation_file", "validation_file") from error
+
+
+def _warn_truncated(channel: Channel, training: ExampleSet, max_tokens: int) -> None:
+    if not training.truncated:
+        return
+    shown = ", ".join(map(str, training.truncated[:10])) + (" …" if len(training.truncated) > 10 else "")
+    channel.send(
+        event="warning",
+        message=f"{len(training.truncated)} of {training.conversations} examples are "
+        f"longer than {max_tokens} tokens and were cut (examples {shown}). Raise max_tokens, or "
+        "shorten them.",
+    )
+
+
+def _check_capacity(
+    spec: TrainingSpec, files: BaseFiles, placement: Placement, training: ExampleSet
+) -> tuple[Need, int]:
+    longest = max(len(example.ids) for example in training.examples)
+    memory = device_memory_bytes(placement.device.type)
+    need = estimate_need(files.parameters, placement.dtype.itemsize, _config(files), spec.lora.rank, longest)
+    refuse_if_too_large(need, memory, "the GPU" if placement.device.type == "cuda" else "this machine")
+    return need, memory
+
+
+def _with_adapter(spec: TrainingSpec, model: Any) -> "PeftModel":
+    import torch
+
+    torch.manual_seed(spec.seed)
+    if spec.adapter is None:
+        return add_lora(model, spec.lora, spec.seed)
+    return continue_lora(model, spec.adapter)
+
+
+def _accelerate(model: "PeftModel", placement: Placement) -> tuple[Any, Any, Any]:
+    import torch
+    from accelerate import Accelerator
+
+    on_cuda = placement.device.type == "cuda"
+    accelerator = Accelerator(cpu=placement.device.type == "cpu", mixed_precision="bf16" if on_cuda else "no")
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=0.0, fused=placement.device.type != "mps")
+    wrapped, prepared = accelerator.prepare(model, optimizer)
+    return accelerator, wrapped, getattr(prepared, "optimizer", prepared)
+
+
+def _resume(
+    spec: TrainingSpec, channel: Channel, model: "PeftModel", optimizer: Any
+) -> tuple[int | None, Progress]:
+    fingerprint = spec.fingerprint()
+
+    def warn(message: str) -> None:
+        channel.send(event="warning", message=message)
+
+    found = find_checkpoint(spec.output_directory, fingerprint, warn)
+    if found is None:
+        return None, Progress(0, 0, False, spec.seed, fingerprint)
+    directory, progress = found
+    restore(directory, model, optimizer)
+    return progress.step, progress
+
+
+# -- one step -------------------------------------------------------------------------------
+
+
+def _step(job: Job, batch: list[Example]) -> dict[str, float]:
+    """Forward, backward, clip, update; the loss is the mean over the batch's learned tokens.
+
+    Every random number of a step (dropout) follows from seed and step alone. With several
+    processes each takes its share of the batch, and the mean still runs over the whole of it.
+    """
+    import torch
+
+    torch.manual_seed((job.spec.seed * 1_000_003 + job.progress.step) % 2**63)
+    rate = rate_at(job.progress.step, job.total_steps, job.spec.learning_rate)
+    for group in job.optimizer.param_groups:
+        group["lr"] = rate
+    tokens = sum(example.learned for example in batch)
+    own = batch[job.accelerator.process_index :: job.accelerator.num_processes]
+    totals = torch.zeros(2, dtype=torch.float64)
+    for piece in split_by_tokens(own, job.piece_tokens):
+        _stop_if_asked(job, mid_step=True)
+        ids, labels = collate(piece, job.accelerator.device)
+        part = learned_loss(job.wrapped, job.head, ids, labels)
+        job.accelerator.backward(part.loss * (job.accelerator.num_processes / tokens))
+        totals += torch.tensor([part.loss.item(), part.correct.item()], dtype=torch.float64)
+    norm = torch.nn.utils.clip_grad_norm_(
+        [p for p in job.model.parameters() if p.requires_grad], MAX_GRADIENT_NORM
+    )
+    job.optimizer.step()
+    job.optimizer.zero_grad(set_to_none=True)
+    loss, correct = _summed(job, totals)
+    return {
+        "train_loss": loss / tokens,
+        "train_mean_token_accuracy": correct / tokens,
+        "gradient_norm": float(norm),
+        "learning_rate": rate,
+    }
+
+
+def _summed(job: Job, totals: Any) -> tuple[float, float]:
+    if job.accelerator.num_processes > 1:
+        totals = job.accelerator.reduce(totals.to(job.accelerator.device).float(), reduction="sum")
+    return float(totals[0]), float(totals[1])
+
+
+def _validate(job: Job) -> dict[str, float]:
+    """A small batch now and then, all of it at the end of an epoch."""
+    if job.validation is None:
+        return {}
+    metrics: dict[str, float] = {}
+    examples = job.validation.examples
+    step, size = job.progress.step, job.spec.batch_size
+    if step % VALIDATE_EVERY_STEPS == 0 or step == 1:
+        start = (step // VALIDATE_EVERY_STEPS * size) % len(examples)
+        loss, accuracy = _measure(job, (examples + examples)[start : start + min(size, len(examples))])
+        metrics |= {"valid_loss": loss, "valid_mean_token_accuracy": accuracy}
+    if job.progress.epoch_end:
+        loss, accuracy = _measure(job, examples)
+        metrics |= {"full_valid_loss": loss, "full_valid_mean_token_accuracy": accuracy}
+    return metrics
+
+
+def _measure(job: Job, examples: list[Example]) -> tuple[float, float]:
+    """Mean loss in nats and share of right guesses over the learned tokens."""
+    import torch
+
+    job.model.eval()
+    loss = correct = tokens = 0.0
+    with torch.no_grad():
+        for piece in split_by_tokens(examples, job.piece_tokens):
+            part = learned_loss(job.wrapped, job.head, *collate(piece, job.accelerator.device))
+            loss, correct, tokens = (
+                loss + part.loss.item(),
+                correct + part.correct.item(),
+                tokens + part.tokens,
+            )
+    job.model.train()
+    return loss / tokens, correct / tokens
+
+
+# -- what the server hears ------------------------------------------------------------------
+
+
+def _report_step(job: Job, metrics: dict[str, float], learned: int, seconds: float, steps: int) -> None:
+    left = (job.total_steps - job.progress.step) * seconds / steps
+    job.channel.send(
+        event="step",
+        step=job.progress.step,
+        total_steps=job.total_steps,
+        learned_tokens_per_second=round(learned / seconds, 1),
+        seconds_left=round(left, 1),
+        **{key: _finite(value) for key, value in metrics.items()},
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if value == value and abs(value) != float("inf") else None
+
+
+def _checkpoint(job: Job) -> None:
+    if not job.accelerator.is_main_process:
+        return
+    path = save_checkpoint(
+        job.spec.output_directory, job.model, job.optimizer, job.progress, job.spec.base_model
+    )
+    prune_checkpoints(job.spec.output_directory)
+    job.channel.send(
+        event="checkpoint",
+        step=job.progress.step,
+        epoch=job.progress.epoch,
+        path=str(path),
+        epoch_end=job.progress.epoch_end,
+        **{key: _finite(value) for key, value in job.progress.metrics.items()},
+    )
+
+
+def _checkpoint_silently(job: Job) -> None:
+    """Keep the work of a job whose server has gone; the next server resumes it."""
+    if job.progress.step and job.accelerator.is_main_process:
+        root = job.spec.output_directory
+        save_checkpoint(root, job.model, job.optimizer, job.progress, job.spec.base_model)
+        prune_checkpoints(root)
+
+
+def _stop_if_asked(job: Job, mid_step: bool = False) -> None:
+    """Save and leave. A step that was begun is dropped; it will be taken again."""
+    if not job.stopping():
+        return
+    saved = job.spec.output_directory / f"checkpoint-{job.progress.step}"
+    if job.progress.step and not saved.is_dir():
+        _checkpoint(job)
+    raise Stopped(job.progress.step)
+
+
+def _finish(job: Job, learned: int, seconds: float) -> None:
+    if not job.accelerator.is_main_process:
+        return
+    path = save_model(job.spec.output_directory, job.model, job.spec.base_model)
+    job.channel.send(
+        event="done",
+        trained_tokens=job.training.tokens * job.spec.n_epochs,
+        path=str(path),
+        seconds=round(seconds, 2),
+        learned_tokens_per_second=round(learned / max(seconds, 1e-9), 1),
+    )

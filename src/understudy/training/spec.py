@@ -1,0 +1,126 @@
+"""Spec: what one job is told, read and checked from its JSON file."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.errors import ConfigError
+
+__all__ = ["Lora", "TrainingSpec", "load_spec"]
+
+METHODS = ("supervised",)
+
+
+@dataclass(frozen=True)
+class Lora:
+    """Shape of the adapter. ``scaling = alpha / rank``."""
+
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    """One fine-tuning job with every value resolved."""
+
+    job_id: str
+    base_model: Path
+    adapter: Path | None
+    training_file: Path
+    validation_file: Path | None
+    output_directory: Path
+    n_epochs: int
+    batch_size: int
+    learning_rate: float
+    lora: Lora
+    max_tokens: int
+    seed: int
+    threads: int | None
+    checkpoint_seconds: float
+
+    def fingerprint(self) -> str:
+        """SHA-256 over everything that decides the weights; a checkpoint of other settings is not resumed."""
+        parts: list[Any] = [str(self.base_model.resolve()), self.n_epochs, self.batch_size]
+        parts += [self.learning_rate, self.lora.rank, self.lora.alpha, self.lora.dropout]
+        parts += [self.max_tokens, self.seed, str(self.adapter.resolve()) if self.adapter else None]
+        digest = hashlib.sha256(json.dumps(parts).encode())
+        digest.update(self.training_file.read_bytes())
+        return digest.hexdigest()
+
+
+def load_spec(path: Path) -> TrainingSpec:
+    """Read a job's JSON file.
+
+    Raises:
+        ConfigError: The file is unreadable, or a value is missing or out of range; all
+            problems are named at once.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as JSON ({error}).") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold one JSON object.")
+    reader = _Reader(path)
+    spec = _read(values, reader)
+    if reader.problems:
+        raise ConfigError("\n".join(reader.problems))
+    return spec
+
+
+class _Reader:
+    """Takes typed values out of the JSON object and collects what is wrong with them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.problems: list[str] = []
+
+    def number(self, values: Any, key: str, kind: type, low: float, high: float, default: Any = None) -> Any:
+        value: Any = values.get(key, default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+            self.problems.append(f"{self.path}: {key} is {value!r}; give a number from {low} to {high}.")
+            return kind(low)
+        return value
+
+    def path_of(self, values: Any, key: str, optional: bool = False) -> Any:
+        value = values.get(key)
+        if value is None and optional:
+            return None
+        if not isinstance(value, str) or not value:
+            self.problems.append(f"{self.path}: {key} is {value!r}; give a path.")
+            return Path()
+        return Path(value)
+
+
+def _read(values: dict[str, Any], reader: _Reader) -> TrainingSpec:
+    hyper = values.get("hyperparameters") or {}
+    lora = values.get("lora") or {}
+    if values.get("method", "supervised") not in METHODS:
+        reader.problems.append(
+            f"{reader.path}: method {values.get('method')!r} is not one of {', '.join(METHODS)}."
+        )
+    return TrainingSpec(
+        job_id=str(values.get("job_id", "")),
+        base_model=reader.path_of(values, "base_model"),
+        adapter=reader.path_of(values, "adapter", optional=True),
+        training_file=reader.path_of(values, "training_file"),
+        validation_file=reader.path_of(values, "validation_file", optional=True),
+        output_directory=reader.path_of(values, "output_directory"),
+        n_epochs=reader.number(hyper, "n_epochs", int, 1, 1000),
+        batch_size=reader.number(hyper, "batch_size", int, 1, 4096),
+        learning_rate=reader.number(hyper, "learning_rate", float, 1e-9, 1.0),
+        lora=Lora(
+            rank=reader.number(lora, "rank", int, 1, 1024, 16),
+            alpha=reader.number(lora, "alpha", int, 1, 4096, 32),
+            dropout=reader.number(lora, "dropout", float, 0.0, 0.9, 0.0),
+        ),
+        max_tokens=reader.number(values, "max_tokens", int, 8, 10_000_000, 2048),
+        seed=reader.number(values, "seed", int, -(2**63), 2**63 - 1, 0),
+        threads=None if values.get("threads") is None else reader.number(values, "threads", int, 1, 4096),
+        checkpoint_seconds=reader.number(values, "checkpoint_seconds", float, 0.0, 1e9, 300.0),
+    )
