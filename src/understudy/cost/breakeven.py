@@ -1,0 +1,88 @@
+"""Break-even: after how many conversations a training has paid for itself."""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from math import ceil
+
+__all__ = ["BreakEven", "break_even"]
+
+
+@dataclass(frozen=True)
+class BreakEven:
+    """When ``tuned`` has become cheaper than ``other``, training included.
+
+    ``conversations`` is ``None`` where it never does. ``twice`` is the same where the first
+    training failed to please and a second was paid. ``in_time`` is false where the tuned
+    model is shut down before, ``None`` where no such day is known.
+    """
+
+    tuned: str
+    other: str
+    saved_usd_per_conversation: float
+    conversations: int | None
+    days: float | None
+    twice: int | None
+    in_time: bool | None
+    sentence: str
+
+
+def break_even(
+    tuned: str,
+    other: str,
+    *,
+    training_usd: float,
+    tuned_usd: float,
+    other_usd: float,
+    conversations_per_day: float,
+    today: date,
+    shutdown: date | None = None,
+) -> BreakEven:
+    """Compare two arms by their cost per conversation.
+
+    With training cost K, cost per conversation c_tuned and c_other, and s = c_other - c_tuned:
+
+        n = ceil(K / s)     where s > 0
+        never               where s <= 0: more conversations only widen the gap
+
+    With a first training in vain, K counts twice. Days are n / conversations_per_day.
+    """
+    saved = other_usd - tuned_usd
+    never = saved <= 0
+    conversations = None if never else ceil(training_usd / saved)
+    twice = None if never else ceil(2 * training_usd / saved)
+    days = (
+        conversations / conversations_per_day if conversations is not None and conversations_per_day else None
+    )
+    in_time = _in_time(days, today, shutdown)
+    sentence = _sentence(tuned, other, saved, conversations, twice, days, in_time, shutdown)
+    return BreakEven(tuned, other, saved, conversations, days, twice, in_time, sentence)
+
+
+def _in_time(days: float | None, today: date, shutdown: date | None) -> bool | None:
+    if shutdown is None or days is None:
+        return None
+    # Beyond the calendar is beyond any shutdown.
+    return days < 3_000_000 - today.toordinal() and today + timedelta(days=days) <= shutdown
+
+
+def _sentence(
+    tuned: str,
+    other: str,
+    saved: float,
+    conversations: int | None,
+    twice: int | None,
+    days: float | None,
+    in_time: bool | None,
+    shutdown: date | None,
+) -> str:
+    if conversations is None:
+        return f"Never: {tuned} costs ${-1000 * saved:.2f} more per 1,000 conversations than {other}."
+    if conversations == 0:
+        return f"At once: {tuned} is cheaper than {other} from the first conversation."
+    text = f"{tuned} has paid for itself against {other} after {conversations:,} conversations"
+    if days is not None:
+        text += f" ({days:,.1f} days at this traffic)"
+    text += f"; {twice:,} if a first training fails."
+    if in_time is False and shutdown is not None:
+        text += f" That is after the model is shut down on {shutdown.isoformat()}: not in time."
+    return text

@@ -1,0 +1,237 @@
+"""Inputs: the token counts behind a cost table, measured where a run measured them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from understudy.cost.conversation import ALL_HISTORY, MESSAGE_TOKENS, REPLY_PRIMER_TOKENS, Trimming
+from understudy.cost.evidence import Evidence, read_evidence, read_rows
+from understudy.cost.hosting import OwnMachine
+from understudy.errors import DialogueError
+from understudy.folder import CharacterFolder
+
+__all__ = ["CostInputs", "MeasuredArm", "auto_epochs", "read_inputs"]
+
+# Where nothing was written yet: a short question and an answer of two or three sentences.
+ASSUMED_USER_TOKENS = 20.0
+ASSUMED_REPLY_TOKENS = 50.0
+ASSUMED_EXAMPLES = 200
+
+
+@dataclass(frozen=True)
+class MeasuredArm:
+    """An arm that answered in a run: averages per reply, in the tokens of its own model."""
+
+    name: str
+    model: str
+    base_model: str
+    prompt_tokens: float
+    reply_tokens: float
+    seconds: float
+    count: int
+
+
+@dataclass(frozen=True)
+class CostInputs:
+    """Everything that a cost table is computed from.
+
+    Tokens are o200k tokens of the texts (the vocabulary of the hosted models) per message.
+    ``prompts`` maps ``long``, ``short``, ``none`` to system prompt tokens. ``trained_tokens``
+    counts one epoch.
+    """
+
+    character: str
+    prompts: Mapping[str, int]
+    user_tokens: float
+    reply_tokens: float
+    tokens_source: str
+    trained_tokens: float
+    trained_source: str
+    examples: int
+    greeting_tokens: float = 0.0
+    measured: tuple[MeasuredArm, ...] = ()
+    training_seconds: float | None = None
+    cheap: str = "gpt-4.1-mini"
+    expensive: str = "gpt-4.1"
+    also: tuple[str, ...] = ("gpt-6-luna", "gpt-6.1-sol")
+    turns: int = 10
+    conversations_per_day: float = 100.0
+    trimming: Trimming = ALL_HISTORY
+    epochs: int | None = None
+    gpu: str = "A100 80GB@RunPod"
+    gpu_reply_tokens_per_second: float = 1500.0
+    utilisation: float = 0.3
+    billions: float = 8.0
+    machine: OwnMachine = field(default_factory=OwnMachine)
+    today: date = field(default_factory=date.today)
+
+
+def read_inputs(folder: CharacterFolder, run: Path | None = None, **settings: Any) -> CostInputs:
+    """Count a character's tokens: from the run's replies, else its dialogues, else the sheet.
+
+    Args:
+        folder: The character's folder; only ``character.yaml`` must be there.
+        run: Folder of a run, if there is one.
+        settings: Fields of ``CostInputs`` that the user chose.
+    """
+    from understudy.character import load_character
+
+    character = load_character(folder.character)
+    count = _counter()
+    evidence = read_evidence(run) if run else Evidence(folder.root)
+    user, reply, source = _message_tokens(folder, evidence, count)
+    trained, examples, trained_source = _training_tokens(folder, user, reply, count)
+    prompts = {"long": character.long_prompt(), "short": character.identity_prompt, "none": ""}
+    training = evidence.verdict.get("training") or {}
+    if settings.get("epochs") is None:
+        settings["epochs"] = _epochs(training)
+    return CostInputs(
+        character=character.name,
+        prompts={kind: count(text) for kind, text in prompts.items()},
+        user_tokens=round(user, 2),
+        reply_tokens=round(reply, 2),
+        tokens_source=source,
+        trained_tokens=trained,
+        trained_source=trained_source,
+        examples=examples,
+        greeting_tokens=count(character.greeting),
+        measured=tuple(_measured_arms(evidence)),
+        training_seconds=training.get("seconds"),
+        **settings,
+    )
+
+
+def _epochs(training: Mapping[str, Any]) -> int | None:
+    """Epochs that the run trained, so that the hosted price is that of the same work."""
+    epochs = (training.get("hyperparameters") or {}).get("n_epochs")
+    return epochs if isinstance(epochs, int) and epochs > 0 else None
+
+
+def auto_epochs(examples: int) -> int:
+    """Epochs that OpenAI's ``auto`` picks.
+
+    Three, but enough for 100 examples seen in small files (at most 25) and at most 25,000 in
+    large ones. Source: OpenAI cookbook, "Data preparation and analysis for chat fine-tuning".
+    """
+    if examples <= 0:
+        return 3
+    if 3 * examples < 100:
+        return min(25, 100 // examples)
+    if 3 * examples > 25_000:
+        return max(1, 25_000 // examples)
+    return 3
+
+
+def _counter() -> Callable[[str], int]:
+    """Counts o200k tokens; texts repeat (the same probe for every arm), so counts are kept."""
+    import warnings
+
+    with warnings.catch_warnings():
+        # The package opens its tables in a way that Python 3.11 and 3.12 call deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import bpe_openai
+
+        encoding = bpe_openai.get_encoding("o200k_base")
+    counts: dict[str, int] = {"": 0}
+
+    def count(text: str) -> int:
+        if text not in counts:
+            counts[text] = len(encoding.encode_ordinary(text))
+        return counts[text]
+
+    return count
+
+
+def _message_tokens(
+    folder: CharacterFolder, evidence: Evidence, count: Callable[[str], int]
+) -> tuple[float, float, str]:
+    """Tokens of a user's message and of the character's reply, and where they come from."""
+    asked = [_last_user(row) for row in evidence.replies]
+    wanted = [row["reference"] for row in evidence.replies if row.get("reference")]
+    if any(asked) and wanted:
+        user = _mean(count, asked)
+        return user, _mean(count, wanted), _measured_source(evidence, asked, wanted)
+    user_texts, replies = _dialogue_texts(folder)
+    if user_texts and replies:
+        source = f"counted in the character's dialogues ({len(replies)} replies)"
+        return _mean(count, user_texts), _mean(count, replies), source
+    return ASSUMED_USER_TOKENS, ASSUMED_REPLY_TOKENS, "assumed, because there are no dialogues yet"
+
+
+def _measured_source(evidence: Evidence, asked: list[str], wanted: list[str]) -> str:
+    return (
+        f"counted in run {evidence.run.name}: {len(set(asked))} different probes, "
+        f"{len(set(wanted))} real replies (every arm is priced at the length of the real replies)"
+    )
+
+
+def _last_user(row: Mapping[str, Any]) -> str:
+    messages = row.get("messages") or []
+    return next((str(m.get("content", "")) for m in reversed(messages) if m.get("role") == "user"), "")
+
+
+def _mean(count: Callable[[str], int], texts: Iterable[str]) -> float:
+    """Each text counts once, however many arms were asked it."""
+    return fmean(count(text) for text in {text for text in texts if text})
+
+
+def _dialogue_texts(folder: CharacterFolder) -> tuple[list[str], list[str]]:
+    from understudy.dialogue.dialogue import load_dialogues
+
+    try:
+        messages = [message for dialogue in load_dialogues(folder.dialogues) for message in dialogue.messages]
+    except DialogueError:
+        if folder.dialogues.exists():
+            raise
+        return [], []
+    users = [message.content for message in messages if message.role == "user" and message.content]
+    replies = [message.content for message in messages if message.role == "assistant" and message.content]
+    return users, replies
+
+
+def _training_tokens(
+    folder: CharacterFolder, user_tokens: float, reply_tokens: float, count: Callable[[str], int]
+) -> tuple[float, int, str]:
+    """Tokens of one epoch of training, examples, and where they come from."""
+    rows = read_rows(folder.dataset / "train.jsonl")
+    if rows:
+        tokens = sum(_example_tokens(row.get("messages") or [], count) for row in rows)
+        return float(tokens), len(rows), f"counted in dataset/train.jsonl ({len(rows)} examples)"
+    if folder.dialogues.exists():
+        from understudy.dialogue.dialogue import load_dialogues
+
+        dialogues = load_dialogues(folder.dialogues)
+        chats = [[message.as_chat() for message in dialogue.messages] for dialogue in dialogues]
+        tokens = sum(_example_tokens(chat, count) for chat in chats)
+        return float(tokens), len(chats), f"counted in dialogues.jsonl ({len(chats)}; no dataset yet)"
+    assumed = ASSUMED_EXAMPLES * (user_tokens + reply_tokens + 2 * MESSAGE_TOKENS + REPLY_PRIMER_TOKENS)
+    return assumed, ASSUMED_EXAMPLES, f"assumed: {ASSUMED_EXAMPLES} short examples"
+
+
+def _example_tokens(messages: Iterable[Mapping[str, Any]], count: Callable[[str], int]) -> int:
+    texts = [str(message.get("content") or "") for message in messages]
+    return sum(count(text) + MESSAGE_TOKENS for text in texts) + REPLY_PRIMER_TOKENS
+
+
+def _measured_arms(evidence: Evidence) -> list[MeasuredArm]:
+    """Averages of each arm's replies that carry their own counts and seconds."""
+    arms = {arm.get("name"): arm for arm in evidence.verdict.get("arms") or []}
+    rows_of: dict[str, list[Mapping[str, Any]]] = {}
+    for row in evidence.replies:
+        if row.get("seconds") and row.get("completion_tokens") and row.get("prompt_tokens"):
+            rows_of.setdefault(str(row.get("arm")), []).append(row)
+    return [
+        MeasuredArm(
+            name=name,
+            model=str(arms.get(name, {}).get("model") or ""),
+            base_model=str(arms.get(name, {}).get("base_model") or ""),
+            prompt_tokens=fmean(row["prompt_tokens"] for row in rows),
+            reply_tokens=fmean(row["completion_tokens"] for row in rows),
+            seconds=fmean(row["seconds"] for row in rows),
+            count=len(rows),
+        )
+        for name, rows in rows_of.items()
+    ]

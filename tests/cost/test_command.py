@@ -1,0 +1,39 @@
+"""``understudy cost`` on the command line."""
+
+import json
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from understudy.cli.cost import cost_command
+
+app = typer.Typer()
+app.command()(cost_command)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "iroh"
+    root.mkdir()
+    (root / "character.yaml").write_text("name: Iroh\n", encoding="utf-8")
+    return root
+
+
+def test_it_works_alone_and_answers_in_words(folder):
+    result = CliRunner().invoke(app, [str(folder), "--turns", "4"])
+    assert result.exit_code == 0, result.output
+    assert "conversations of 4 turns" in result.output
+    assert "priced, not measured" in result.output
+    assert not (folder / "runs").exists()
+
+
+def test_json_is_the_whole_table_and_is_saved_with_the_run(folder):
+    run = folder / "runs" / "20261123-060000"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text("{}", encoding="utf-8")
+    result = CliRunner().invoke(app, [str(folder), "--json", "--cheap", "gpt-4o-mini"])
+    table = json.loads(result.stdout)
+    assert table["schema"] == "understudy.cost/1"
+    assert {arm["model"] for arm in table["arms"]} >= {"gpt-4o-mini", "ft:gpt-4o-mini"}
+    assert json.loads((run / "cost.json").read_text(encoding="utf-8")) == table
