@@ -19,7 +19,7 @@ __all__ = [
 
 # Stands in the user's place where a template must not begin with the character's greeting.
 OPENING_CUE = "(The conversation begins.)"
-# The same for a second reply in a row where roles must alternate.
+# Stands between two replies in a row where roles must alternate.
 CONTINUE_CUE = "(Go on.)"
 JOINT = "\n\n"
 PROBE = "Qzx"  # a word that no template writes by itself
@@ -126,27 +126,23 @@ def plain_messages(messages: Sequence[Mapping[str, Any]]) -> list[Message]:
     return plain
 
 
-def _join(first: Message, second: Message) -> Message:
-    """One message of two. It is learned only if both are, so that nothing is learned against its weight."""
-    joined = {**first, "content": JOINT.join(t for t in (first["content"], second["content"]) if t)}
-    if first["role"] == "assistant":
-        joined["weight"] = min(first.get("weight", 1), second.get("weight", 1))
-        joined["position"] = second["position"]
-    return joined
+def _cue(words: str) -> Message:
+    return {"role": "user", "content": words, "position": None}
 
 
 def _fold_system(messages: list[Message], capabilities: Capabilities) -> list[Message]:
     """Keep one system message in front; what the template cannot hold goes before the user's next words."""
     leading = [m for i, m in enumerate(messages) if all(x["role"] == "system" for x in messages[: i + 1])]
-    rest, kept = messages[len(leading) :], [m for m in leading if m["content"]]
+    rest = messages[len(leading) :]
+    words = [m["content"] for m in leading if m["content"]]
     fitted: list[Message] = []
     pending: list[str] = []
-    if kept and capabilities.system:
-        fitted.append({**kept[0], "content": JOINT.join(m["content"] for m in kept)})
-    elif kept:
-        pending = [m["content"] for m in kept]
+    if leading and capabilities.system:  # also an empty one: it keeps the template's own prompt away
+        fitted.append({**leading[0], "content": JOINT.join(words)})
+    elif words:
+        pending = words
         if not rest or rest[0]["role"] != "user":
-            rest = [{"role": "user", "content": OPENING_CUE, "position": None}, *rest]
+            rest = [_cue(OPENING_CUE), *rest]
     for message in rest:
         if message["role"] == "system" and not capabilities.later_system:
             pending.append(message["content"])
@@ -154,20 +150,17 @@ def _fold_system(messages: list[Message], capabilities: Capabilities) -> list[Me
             fitted.append({**message, "content": JOINT.join([*pending, message["content"]])})
             pending = []
         elif pending:  # a reply comes first: the instruction must stand before it, not after
-            fitted += [{"role": "user", "content": JOINT.join(pending), "position": None}, message]
+            fitted += [_cue(JOINT.join(pending)), message]
             pending = []
         else:
             fitted.append(message)
     if pending:
-        fitted.append({"role": "user", "content": JOINT.join(pending), "position": None})
+        fitted.append(_cue(JOINT.join(pending)))
     return fitted
 
 
 def fit_prompt(messages: Sequence[Mapping[str, Any]], capabilities: Capabilities) -> list[Message]:
     """``fit_messages`` for messages that a reply is to follow: the same text that training saw."""
-    ends_with_reply = bool(messages) and messages[-1].get("role") == "assistant"
-    if ends_with_reply and not capabilities.repeated_assistant:
-        messages = [*messages, {"role": "user", "content": CONTINUE_CUE}]
     return fit_messages([*messages, {"role": "assistant", "content": ""}], capabilities)[:-1]
 
 
@@ -184,20 +177,24 @@ def _needs_cue(messages: list[Message], capabilities: Capabilities) -> bool:
 def fit_messages(messages: Sequence[Mapping[str, Any]], capabilities: Capabilities) -> list[Message]:
     """Shape messages so that the template takes them and loses no word.
 
-    A system prompt goes before the first user message where there is no system role, a greeting
-    gets ``OPENING_CUE`` before it, neighbours of one role are joined by a blank line where roles
-    must alternate. Each returned message carries ``position``: its index in ``messages``.
+    A system prompt goes before the first user message where there is no system role, and a
+    greeting gets ``OPENING_CUE`` before it. Where roles must alternate, neighbouring user messages
+    are joined by a blank line, and ``CONTINUE_CUE`` parts neighbouring replies, so that each is
+    still prompted, weighted and scored by itself. Each returned message carries ``position``: its
+    index in ``messages``, or ``None`` where it was not there.
     """
     fitted = _fold_system(plain_messages(messages), capabilities)
     if _needs_cue(fitted, capabilities):
         at = 1 if fitted[0]["role"] == "system" else 0
-        fitted.insert(at, {"role": "user", "content": OPENING_CUE, "position": None})
-    merged: list[Message] = []
+        fitted.insert(at, _cue(OPENING_CUE))
+    apart: list[Message] = []
     for message in fitted:
-        repeats = bool(merged) and merged[-1]["role"] == message["role"]
-        allowed = {"user": capabilities.repeated_user, "assistant": capabilities.repeated_assistant}
-        if repeats and not allowed.get(message["role"], True):
-            merged[-1] = _join(merged[-1], message)
-        else:
-            merged.append(message)
-    return merged
+        repeated = message["role"] if apart and apart[-1]["role"] == message["role"] else ""
+        if repeated == "user" and not capabilities.repeated_user:
+            words = [text for text in (apart[-1]["content"], message["content"]) if text]
+            apart[-1] = {**apart[-1], "content": JOINT.join(words)}
+            continue
+        if repeated == "assistant" and not capabilities.repeated_assistant:
+            apart.append(_cue(CONTINUE_CUE))
+        apart.append(message)
+    return apart

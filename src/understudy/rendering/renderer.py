@@ -176,6 +176,11 @@ class Renderer:
         """Blanks that the model writes before each reply, because its template does; cut them off."""
         return self._closing.before
 
+    @property
+    def reply_end(self) -> str:
+        """What ends a reply, up to and including its control token; the model learns to write it."""
+        return self._closing.end
+
     # Messages to text
 
     def _marked(self, messages: Sequence[Mapping[str, Any]], mark: str) -> list[dict[str, Any]]:
