@@ -1,15 +1,14 @@
 """Loss: cross-entropy of the learned tokens, with the output head applied to nothing else."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from understudy.inference.head import selected_head
 from understudy.training.examples import IGNORE_INDEX
 
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["LearnedLoss", "learned_loss", "selected_head"]
+__all__ = ["LearnedLoss", "learned_loss"]
 
 
 class LearnedLoss:
@@ -19,27 +18,6 @@ class LearnedLoss:
         self.loss = loss
         self.correct = correct
         self.tokens = tokens
-
-
-@contextmanager
-def selected_head(head: Any, selected: "torch.Tensor") -> Iterator[None]:
-    """While open, ``head`` sees only the selected positions, as one row ``[1, N, H]``.
-
-    The vocabulary projection is the largest product of a small model, and most positions of a
-    conversation are prompt. Whatever the model does with its logits afterwards (scaling,
-    soft-capping) works on each position alone, so it stays right.
-
-    Args:
-        head: The model's output projection.
-        selected: Boolean ``[B, T]`` with N true entries.
-    """
-    handle = head.register_forward_pre_hook(
-        lambda module, inputs: (inputs[0][selected].unsqueeze(0), *inputs[1:])
-    )
-    try:
-        yield
-    finally:
-        handle.remove()
 
 
 def learned_loss(model: Any, head: Any, ids: "torch.Tensor", labels: "torch.Tensor") -> LearnedLoss:

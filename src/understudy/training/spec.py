@@ -80,9 +80,10 @@ class _Reader:
 
     def number(self, values: Any, key: str, kind: type, low: float, high: float, default: Any = None) -> Any:
         value: Any = values.get(key, default)
-        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        if kind is float and type(value) is int:
             value = float(value)
-        if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+        fits: bool = type(value) is kind and bool(low <= float(value) <= high)
+        if not fits:
             self.problems.append(f"{self.path}: {key} is {value!r}; give a number from {low} to {high}.")
             return kind(low)
         return value

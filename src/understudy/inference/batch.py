@@ -1,0 +1,199 @@
+"""Batch: rows of one voice that are spoken together; rows join and leave between steps."""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from understudy.inference.cache import join_rows, layers_of, new_cache
+from understudy.inference.reading import read_prompts
+from understudy.inference.request import ChatRequest
+from understudy.inference.sampling import Sampler, choose_tokens, token_logprobs
+from understudy.inference.text import ReplyText
+from understudy.inference.voices import Voice
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["MAX_ROWS", "Batch", "Row"]
+
+MAX_ROWS = 16
+
+
+@dataclass
+class Row:
+    """One choice of one request while it is spoken."""
+
+    request: ChatRequest
+    index: int
+    prompt: list[int]
+    room: int  # tokens it may still write
+    sampler: Sampler
+    text: ReplyText
+    waiting_since: float = field(default_factory=time.monotonic)
+    position: int = 0
+    last_token: int = -1
+    written: int = 0
+    finish_reason: str | None = None
+    dropped: bool = False
+    sent_at: float = 0.0
+
+    @property
+    def size(self) -> int:
+        """Positions that the row may come to occupy."""
+        return len(self.prompt) + self.room + self.written
+
+    @property
+    def active(self) -> bool:
+        return self.finish_reason is None and not self.dropped
+
+
+def make_rows(request: ChatRequest, prompt: list[int], voice: Voice, room: int) -> list[Row]:
+    """One row for each choice of the request."""
+    renderer = voice.renderer
+    fresh = renderer.tokenizer.prefixes_after_control and prompt[-1:] and prompt[-1] in voice.control_ids
+    prefix = renderer.reply_prefix or (" " if fresh else "")
+    rows = []
+    for index in range(request.n):
+        numbers = random.Random(f"{request.seed}:{index}") if request.seed is not None else random.Random()
+        sampler = Sampler(
+            request.temperature, request.top_p, request.frequency_penalty, request.presence_penalty, numbers
+        )
+        rows.append(Row(request, index, prompt, room, sampler, ReplyText(request.stop, prefix)))
+    return rows
+
+
+class Batch:
+    """The rows of one voice, their cache, and one step at a time.
+
+    Columns are padded on the left: a row that joins is moved to the right edge, so its positions
+    stay contiguous and any attention window stays right.
+    """
+
+    def __init__(self, voice: Voice) -> None:
+        self.voice = voice
+        self.rows: list[Row] = []
+        self._cache: Any = None
+        self._mask: torch.Tensor | None = None  # [R, W], true where a row has a token
+
+    @property
+    def active(self) -> int:
+        return sum(row.active for row in self.rows)
+
+    def admit(self, rows: Sequence[Row]) -> None:
+        """Read the prompts of new rows, choose their first tokens and let them join."""
+        import torch
+
+        self.compact(force=True)
+        prompts: dict[tuple[int, ...], int] = {}
+        for row in rows:
+            prompts.setdefault(tuple(row.prompt), len(prompts))
+        results = read_prompts(self.voice, [list(ids) for ids in prompts])
+        order = [prompts[tuple(row.prompt)] for row in rows]
+        parts = [results[place][1] for place in order]
+        old = [layers_of(self._cache)] if self.rows else []
+        joined = join_rows([*old, *parts])
+        width = joined[0][0].shape[2]
+        mask = torch.zeros((len(self.rows) + len(rows), width), dtype=torch.bool, device=self.voice.device)
+        if self._mask is not None and self.rows:
+            mask[: len(self.rows), width - self._mask.shape[1] :] = self._mask
+        for place, row in enumerate(rows, len(self.rows)):
+            mask[place, width - len(row.prompt) :] = True
+            row.position = len(row.prompt)
+        self._cache, self._mask = new_cache(joined), mask
+        self.rows += rows
+        self._choose(torch.cat([results[place][0] for place in order]), list(rows))
+
+    def step(self) -> list[Row]:
+        """Write one token in every row. Returns the rows that took part."""
+        import torch
+
+        self.compact()
+        if not self.rows or self._mask is None:
+            return []
+        device = self.voice.device
+        tokens = torch.tensor([[max(row.last_token, 0)] for row in self.rows], device=device)
+        positions = torch.tensor([[row.position] for row in self.rows], device=device)
+        self._mask = torch.cat([self._mask, self._mask.new_ones((len(self.rows), 1))], 1)
+        logits = self.voice.logits(
+            tokens,
+            torch.ones_like(tokens, dtype=torch.bool),
+            attention_mask=self._mask.long(),
+            position_ids=positions,
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        for row in self.rows:
+            row.position += 1
+        stepped = [row for row in self.rows if row.active]
+        if len(stepped) < len(self.rows):
+            logits = logits[[place for place, row in enumerate(self.rows) if row.active]]
+        self._choose(logits, stepped)
+        return stepped
+
+    def _choose(self, logits: "torch.Tensor", rows: list[Row]) -> None:
+        if not rows:
+            return
+        tokens = choose_tokens(logits, [row.sampler for row in rows])
+        notes = self._notes(logits, rows, tokens)
+        for row, token, note in zip(rows, tokens, notes, strict=True):
+            _take(row, token, self.voice, note)
+
+    def _notes(self, logits: "torch.Tensor", rows: list[Row], tokens: list[int]) -> list[Any]:
+        """What the API calls ``logprobs.content``, for rows that want it."""
+        notes: list[Any] = [None] * len(rows)
+        wanting = [place for place, row in enumerate(rows) if row.request.logprobs]
+        if not wanting:
+            return notes
+        top = max(rows[place].request.top_logprobs for place in wanting)
+        chosen = [tokens[place] for place in wanting]
+        own, others = token_logprobs(logits[wanting], chosen, top)
+        for place, token, value, pairs in zip(wanting, chosen, own, others, strict=True):
+            alternatives = [_named(self.voice, t, v) for t, v in pairs[: rows[place].request.top_logprobs]]
+            notes[place] = {**_named(self.voice, token, value), "top_logprobs": alternatives}
+        return notes
+
+    def compact(self, force: bool = False) -> None:
+        """Remove finished rows and empty columns; not at every step, because the cache is copied."""
+        import torch
+
+        if self.active == 0:
+            self.rows, self._cache, self._mask = [], None, None
+            return
+        gone = len(self.rows) - self.active
+        if self._mask is None or gone == 0 or not (force or gone * 4 >= len(self.rows)):
+            return
+        kept = [place for place, row in enumerate(self.rows) if row.active]
+        place = torch.tensor(kept, device=self.voice.device)
+        mask = self._mask[place]
+        first = int(mask.any(0).int().argmax())
+        layers = [(k[place, :, first:], v[place, :, first:]) for k, v in layers_of(self._cache)]
+        self._cache, self._mask = new_cache(layers), mask[:, first:]
+        self.rows = [self.rows[i] for i in kept]
+
+
+def _named(voice: Voice, token: int, logprob: float) -> dict[str, Any]:
+    data = voice.renderer.token_bytes(token)
+    return {
+        "token": data.decode("utf-8", errors="replace"),
+        "logprob": max(logprob, -9999.0),
+        "bytes": list(data),
+    }
+
+
+def _take(row: Row, token: int, voice: Voice, note: Any) -> None:
+    """Give a row its next token, and see whether that ends it."""
+    row.last_token = token
+    if token in voice.stop_ids:
+        row.finish_reason = "stop"
+        row.text.end()
+        return
+    row.written += 1
+    row.room -= 1
+    row.text.add(voice.token_bytes(token), note)
+    if row.text.stopped:
+        row.finish_reason = "stop"
+    elif row.room <= 0:
+        row.finish_reason = "length"
+        row.text.end()

@@ -1,0 +1,249 @@
+"""Engine: takes requests as they come, speaks them in batches, lets each fail alone."""
+
+import queue
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from understudy.errors import ModelError, RenderingError, UnderstudyError
+from understudy.inference.batch import MAX_ROWS, Batch, Row, make_rows
+from understudy.inference.channel import Channel
+from understudy.inference.memory import device_memory_bytes
+from understudy.inference.request import Cancel, ChatRequest, Request, RequestFailed, ScoreRequest, Shutdown
+from understudy.inference.score import score_batch
+from understudy.inference.voices import Voice, Voices
+
+__all__ = ["Engine"]
+
+DEFAULT_REPLY_TOKENS = 1024
+_FLUSH_SECONDS = 0.02
+_PATIENCE_SECONDS = 0.03
+_JOIN_AT_ONCE = 4
+_SCORES_AT_ONCE = 32
+
+Key = tuple[Path, Path | None]
+
+
+class Engine:
+    """Everything in flight. One thread runs it; requests come through ``inbox``."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._channel = channel
+        self._voices = Voices()
+        self._waiting: dict[Key, list[Row]] = {}
+        self._scores: dict[Key, list[ScoreRequest]] = {}
+        self._batches: dict[Key, Batch] = {}
+        self._open_rows: dict[Any, int] = {}  # request id -> rows that are not finished
+
+    def run(self) -> None:
+        """Work until told to shut down.
+
+        Raises:
+            ChannelClosed: The server has gone.
+        """
+        import torch
+
+        with torch.inference_mode():
+            while self._receive():
+                self._score()
+                for key in list(self._waiting) + [k for k in self._batches if k not in self._waiting]:
+                    self._advance(key)
+
+    # -- requests -------------------------------------------------------------------------
+
+    def _receive(self) -> bool:
+        """Take what has come; wait where there is nothing else to do. False to shut down."""
+        idle = not (self._waiting or self._scores or self._batches)
+        while True:
+            try:
+                request = self.inbox.get(block=idle)
+            except queue.Empty:
+                return True
+            idle = False
+            if isinstance(request, Shutdown):
+                return False
+            try:
+                self._accept(request)
+            except Exception as error:
+                self._fail(request.id, error)
+
+    def _accept(self, request: Cancel | ChatRequest | ScoreRequest) -> None:
+        if isinstance(request, Cancel):
+            self._cancel(request.id)
+        elif isinstance(request, ScoreRequest):
+            self._scores.setdefault((request.base, request.adapter), []).append(request)
+        else:
+            self._accept_chat(request)
+
+    def _accept_chat(self, request: ChatRequest) -> None:
+        voice = self._voices.get(request.base, request.adapter)
+        prompt = voice.renderer.prompt(request.messages).ids
+        left = voice.limit - len(prompt)
+        if left < 1:
+            raise RequestFailed(
+                f"This model's maximum context length is {voice.limit} tokens. However, your messages "
+                f"resulted in {len(prompt)} tokens. Please reduce the length of the messages.",
+                "context_length_exceeded",
+                "messages",
+            )
+        room = min(left, request.max_tokens or DEFAULT_REPLY_TOKENS)
+        rows = make_rows(request, prompt, voice, room)
+        self._channel.send(id=request.id, event="start", prompt_tokens=len(prompt))
+        self._open_rows[request.id] = len(rows)
+        self._waiting.setdefault((request.base, request.adapter), []).extend(rows)
+
+    def _cancel(self, request_id: Any) -> None:
+        """Stop a request; one that is unknown or finished is not an error."""
+        known = self._open_rows.pop(request_id, None) is not None
+        for key, rows in list(self._waiting.items()):
+            self._waiting[key] = [row for row in rows if row.request.id != request_id]
+        for batch in self._batches.values():
+            for row in batch.rows:
+                row.dropped = row.dropped or row.request.id == request_id
+        for key, requests in list(self._scores.items()):
+            known = known or any(request.id == request_id for request in requests)
+            self._scores[key] = [request for request in requests if request.id != request_id]
+        if known:
+            self._channel.send(id=request_id, event="done", cancelled=True)
+
+    def _fail(self, request_id: Any, error: Exception) -> None:
+        self._open_rows.pop(request_id, None)
+        failure = _describe(error)
+        self._channel.send(
+            id=request_id, event="error", code=failure.code, message=str(failure), param=failure.param
+        )
+
+    # -- scoring --------------------------------------------------------------------------
+
+    def _score(self) -> None:
+        for key in list(self._scores):
+            requests = self._scores[key][:_SCORES_AT_ONCE]
+            self._scores[key] = self._scores[key][_SCORES_AT_ONCE:]
+            if not self._scores[key]:
+                del self._scores[key]
+            if requests:
+                self._score_together(key, requests)
+
+    def _score_together(self, key: Key, requests: list[ScoreRequest]) -> None:
+        """Score a batch; if that fails, each alone, so that one cannot spoil the others."""
+        try:
+            results = score_batch(self._voices.get(*key), requests)
+        except Exception as error:
+            if len(requests) == 1 or isinstance(error, ModelError):
+                for request in requests:
+                    self._fail(request.id, error)
+                return
+            for request in requests:
+                self._score_together(key, [request])
+            return
+        for request, result in zip(requests, results, strict=True):
+            if isinstance(result, RequestFailed):
+                self._fail(request.id, result)
+            else:
+                self._channel.send(id=request.id, event="scored", messages=result)
+
+    # -- speaking -------------------------------------------------------------------------
+
+    def _advance(self, key: Key) -> None:
+        """Let waiting rows join a voice's batch, and write one token in each row."""
+        batch = self._batches.get(key)
+        try:
+            joining = self._joining(key, batch)
+            if joining:
+                batch = batch or self._batches.setdefault(key, Batch(self._voices.get(*key)))
+                batch.admit(joining)
+                self._report(batch, joining)
+            if batch is not None:
+                self._report(batch, batch.step())
+        except Exception as error:
+            self._drop(key, error)
+            return
+        if batch is not None and not batch.active:
+            self._batches.pop(key, None)
+
+    def _joining(self, key: Key, batch: Batch | None) -> list[Row]:
+        """Rows that join now: at once into an empty batch, else a few together or after a moment."""
+        waiting = self._waiting.get(key)
+        if not waiting:
+            self._waiting.pop(key, None)
+            return []
+        active = [row for row in batch.rows if row.active] if batch else []
+        free = MAX_ROWS - len(active)
+        patient = time.monotonic() - waiting[0].waiting_since < _PATIENCE_SECONDS
+        if free < 1 or (active and patient and min(free, len(waiting)) < _JOIN_AT_ONCE):
+            return []
+        joining = self._fitting(key, active, waiting[:free])
+        self._waiting[key] = waiting[len(joining) :]
+        if not self._waiting[key]:
+            del self._waiting[key]
+        return joining
+
+    def _fitting(self, key: Key, active: list[Row], candidates: list[Row]) -> list[Row]:
+        """As many rows as the cache has memory for; a lone row is always tried."""
+        voice: Voice = self._voices.get(*key)
+        memory = device_memory_bytes(voice.device.type) // 4
+        most = memory // max(1, voice.cache_bytes_per_token())
+        chosen: list[Row] = []
+        for row in candidates:
+            sizes = [r.size for r in (*active, *chosen, row)]
+            if (active or chosen) and max(sizes) * len(sizes) > most:
+                break
+            chosen.append(row)
+        return chosen
+
+    def _drop(self, key: Key, error: Exception) -> None:
+        """A batch broke: its requests fail, and the next ones start afresh."""
+        batch = self._batches.pop(key, None)
+        rows = [row for row in batch.rows if row.active] if batch else []
+        rows += self._waiting.pop(key, []) if batch is None else []
+        for request_id in dict.fromkeys(row.request.id for row in rows):
+            self._fail(request_id, error)
+        for waiting in self._waiting.values():
+            waiting[:] = [row for row in waiting if row.request.id in self._open_rows]
+
+    def _report(self, batch: Batch, rows: list[Row]) -> None:
+        now = time.monotonic()
+        for row in rows:
+            finished = row.finish_reason is not None
+            if not finished and now - row.sent_at < _FLUSH_SECONDS:
+                continue
+            text, notes = row.text.take(final=finished)
+            if text or notes:
+                row.sent_at = now
+                extra = {"logprobs": notes} if row.request.logprobs else {}
+                self._channel.send(id=row.request.id, event="delta", index=row.index, text=text, **extra)
+            if finished:
+                self._finish(row)
+
+    def _finish(self, row: Row) -> None:
+        request_id = row.request.id
+        self._channel.send(
+            id=request_id,
+            event="finish",
+            index=row.index,
+            finish_reason=row.finish_reason,
+            completion_tokens=row.written,
+        )
+        self._open_rows[request_id] -= 1
+        if not self._open_rows[request_id]:
+            del self._open_rows[request_id]
+            self._channel.send(id=request_id, event="done")
+
+
+def _describe(error: Exception) -> RequestFailed:
+    """Translate an error into the API's code, with the traceback in the log where nobody foresaw it."""
+    if isinstance(error, RequestFailed):
+        return error
+    if isinstance(error, RenderingError):
+        return RequestFailed(str(error), "invalid_value", "messages")
+    if isinstance(error, ModelError):
+        return RequestFailed(str(error), "invalid_model", "model")
+    if isinstance(error, UnderstudyError):
+        return RequestFailed(str(error))
+    if isinstance(error, MemoryError) or "memory" in str(error).lower():
+        return RequestFailed("Out of memory. Try a shorter conversation or a smaller model.", "out_of_memory")
+    traceback.print_exception(error, file=sys.stderr)
+    return RequestFailed(f"The model met an unexpected {type(error).__name__}: {str(error)[:300]}.")
