@@ -1,0 +1,23 @@
+"""Dataset: what is learned. Recipe, split, training files with a manifest, token counts and checks."""
+
+from understudy.dataset.build import build_dataset
+from understudy.dataset.manifest import Manifest, SplitCounts, load_manifest, split_dialogues
+from understudy.dataset.recipe import SPLITS, Recipe
+from understudy.dataset.split import Splitting, split_groups
+from understudy.dataset.tokens import context_limit, count_example_tokens, count_text_tokens, encoding_name
+
+__all__ = [
+    "SPLITS",
+    "Manifest",
+    "Recipe",
+    "SplitCounts",
+    "Splitting",
+    "build_dataset",
+    "context_limit",
+    "count_example_tokens",
+    "count_text_tokens",
+    "encoding_name",
+    "load_manifest",
+    "split_dialogues",
+    "split_groups",
+]

@@ -1,0 +1,189 @@
+"""Build: dialogues and a recipe become training files and a manifest."""
+
+import importlib.metadata
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from understudy import __version__
+from understudy.atomic import write_jsonl
+from understudy.character.character import Character, load_character
+from understudy.dataset.examples import dialogue_examples
+from understudy.dataset.manifest import (
+    Manifest,
+    SplitCounts,
+    hash_file,
+    load_manifest,
+    save_manifest,
+    split_path,
+)
+from understudy.dataset.recipe import SPLITS, Recipe, Split
+from understudy.dataset.split import Splitting, split_groups
+from understudy.dataset.tokens import count_example_tokens
+from understudy.dialogue import Dialogue, load_dialogues
+from understudy.errors import DatasetError
+from understudy.folder import CharacterFolder
+from understudy.rendering import Renderer
+
+__all__ = ["FEWEST_EXAMPLES", "build_dataset"]
+
+FEWEST_EXAMPLES = 10  # the hosted service refuses files with fewer
+Example = list[dict[str, Any]]
+
+
+def _unchanged(
+    folder: CharacterFolder, recipe: Recipe, inputs: dict[str, str], base_model: str | None
+) -> Manifest | None:
+    """The manifest that stands, if it was made of exactly this and its files are as it left them."""
+    try:
+        manifest = load_manifest(folder)
+    except DatasetError:
+        return None
+    same = (manifest.recipe, manifest.inputs, manifest.base_model) == (recipe, inputs, base_model)
+    paths = {split: split_path(folder, split) for split in SPLITS}
+    intact = all(
+        path.is_file() and hash_file(path) == manifest.outputs.get(path.name) for path in paths.values()
+    )
+    return replace(manifest, reused=True) if same and intact and manifest.versions == _versions() else None
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "understudy": __version__,
+        "bpe-openai": importlib.metadata.version("bpe-openai"),
+        "tokenizers": importlib.metadata.version("tokenizers"),
+    }
+
+
+def _count(
+    split: Split, examples: Sequence[Example], dialogues: Sequence[Dialogue], renderer: Renderer | None
+) -> SplitCounts:
+    return SplitCounts(
+        groups=len({d.group for d in dialogues}),
+        dialogues=len(dialogues),
+        examples=len(examples),
+        replies=sum(m["role"] == "assistant" and m.get("weight") != 0 for e in examples for m in e),
+        tokens=sum(count_example_tokens(example) for example in examples),
+        model_tokens=sum(map(renderer.count, examples)) if renderer else None,
+        categories=dict(sorted(Counter(d.category for d in dialogues if d.category).items())),
+    )
+
+
+def _check_dialogues(path: Path, dialogues: Sequence[Dialogue]) -> None:
+    if not any(m.role == "assistant" and m.content.strip() for d in dialogues for m in d.messages):
+        raise DatasetError(
+            f"{path}: holds no reply of the character, so there is nothing to learn. Import or write "
+            "dialogues in which the character answers (role 'assistant')."
+        )
+    repeated = [i for i, n in Counter(d.id for d in dialogues).items() if n > 1]
+    if repeated:
+        raise DatasetError(
+            f"{path}: several dialogues have the same id: {', '.join(map(repr, repeated[:5]))}"
+            f"{' ...' if len(repeated) > 5 else ''}. Give each its own."
+        )
+
+
+def _notes(
+    recipe: Recipe, splitting: Splitting, counts: dict[Split, SplitCounts], too_long: int
+) -> list[str]:
+    notes = []
+    if counts["training"].examples < FEWEST_EXAMPLES:
+        notes.append(
+            f"Only {counts['training'].examples} training examples; the hosted service needs "
+            f"{FEWEST_EXAMPLES}, and a character needs 50 or more. Add dialogues."
+        )
+    empty = [split for split in SPLITS if recipe.shares()[split] > 0 and not counts[split].dialogues]
+    if empty:
+        notes.append(
+            f"Too few groups to fill {' and '.join(empty)}. Give scenes or topics groups of their own."
+        )
+    if splitting.joined:
+        notes.append(
+            f"{splitting.joined} groups were kept with another one, because they share nearly equal lines."
+        )
+    if splitting.dropped:
+        notes.append(
+            f"{len(splitting.dropped)} dialogues were left out of training, because a line in them is nearly "
+            "the same as a held-out one (see 'dropped' in the manifest)."
+        )
+    if too_long:
+        notes.append(
+            f"{too_long} examples are longer than {recipe.max_tokens} tokens; training cuts their end off. "
+            "Import with a lower --max-messages, or train with a higher max_tokens."
+        )
+    return notes
+
+
+def _examples(
+    dialogues: Sequence[Dialogue], character: Character, recipe: Recipe, *, training: bool
+) -> list[tuple[str, Example]]:
+    return [
+        row
+        for dialogue in dialogues
+        for row in dialogue_examples(dialogue, character, recipe, training=training)
+    ]
+
+
+def build_dataset(
+    folder: CharacterFolder, recipe: Recipe | None = None, *, base_model: Path | None = None
+) -> Manifest:
+    """Write ``dataset/{training,validation,development,test}.jsonl`` and, last, ``manifest.json``.
+
+    Nothing is done when neither sheet, dialogues, recipe nor files have changed; the manifest then
+    says ``reused``.
+
+    Args:
+        folder: The character's folder.
+        recipe: Default: ``Recipe()``.
+        base_model: Model directory whose tokenizer counts too.
+
+    Raises:
+        CharacterError, DialogueError: A source file cannot be read.
+        DatasetError: There is nothing to learn, or nothing could be held out.
+    """
+    recipe = recipe or Recipe()
+    character, dialogues = load_character(folder.character), load_dialogues(folder.dialogues)
+    inputs = {path.name: hash_file(path) for path in (folder.character, folder.dialogues)}
+    if standing := _unchanged(folder, recipe, inputs, base_model.name if base_model else None):
+        return standing
+    _check_dialogues(folder.dialogues, dialogues)
+    splitting = split_groups(dialogues, recipe)
+    renderer = Renderer.load(base_model) if base_model else None
+    # Without a manifest an interrupted build is seen as unfinished.
+    (folder.dataset / "manifest.json").unlink(missing_ok=True)
+    counts: dict[Split, SplitCounts] = {}
+    kinds: Counter[str] = Counter()
+    too_long = 0
+    for split in SPLITS:
+        members = [
+            d for d in dialogues if splitting.groups[d.group] == split and d.id not in splitting.dropped
+        ]
+        found = _examples(members, character, recipe, training=split == "training")
+        examples = [example for _, example in found]
+        write_jsonl(split_path(folder, split), ({"messages": example} for example in examples))
+        counts[split] = _count(split, examples, members, renderer)
+        if split == "training":
+            kinds = Counter(kind for kind, _ in found)
+            too_long = sum(_length(example, renderer) > recipe.max_tokens for example in examples)
+    manifest = Manifest(
+        recipe=recipe,
+        counts=counts,
+        groups=splitting.groups,
+        dropped=splitting.dropped,
+        inputs=inputs,
+        outputs={split_path(folder, s).name: hash_file(split_path(folder, s)) for s in SPLITS},
+        system_prompts=dict(sorted(kinds.items())),
+        notes=_notes(recipe, splitting, counts, too_long),
+        versions=_versions(),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        base_model=base_model.name if base_model else None,
+    )
+    save_manifest(folder, manifest)
+    return manifest
+
+
+def _length(example: Example, renderer: Renderer | None) -> int:
+    return renderer.count(example) if renderer else count_example_tokens(example)

@@ -1,0 +1,106 @@
+"""Tokens as OpenAI counts them, without network."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Protocol
+
+from understudy.errors import ConfigError
+
+__all__ = ["base_model_name", "context_limit", "count_example_tokens", "count_text_tokens", "encoding_name"]
+
+# Longest example that training reads; longer ones are cut off at the end.
+# Source: OpenAI fine-tuning guide, limits table, as of 2026-11.
+CONTEXT_LIMITS = (("gpt-3.5-turbo-0613", 4096), ("gpt-3.5", 16_385), ("gpt-4.1", 65_536), ("gpt-4o", 65_536))
+DEFAULT_CONTEXT = 65_536
+# GPT-4 and GPT-3.5 used cl100k; everything since gpt-4o uses o200k. Prefixes, first match wins.
+ENCODINGS = (
+    ("gpt-4o", "o200k_base"),
+    ("gpt-4.1", "o200k_base"),
+    ("gpt-4.5", "o200k_base"),
+    ("gpt-3.5", "cl100k_base"),
+    ("gpt-35", "cl100k_base"),
+    ("gpt-4", "cl100k_base"),
+    ("babbage-002", "cl100k_base"),
+    ("davinci-002", "cl100k_base"),
+)
+DEFAULT_ENCODING = "o200k_base"
+# Source: OpenAI cookbook, "Data preparation and analysis for chat model fine-tuning".
+TOKENS_PER_MESSAGE = 3
+TOKENS_PER_NAME = 1
+TOKENS_PER_EXAMPLE = 3
+
+
+class _Encoding(Protocol):
+    def encode_ordinary(self, text: str) -> Sequence[int]: ...
+
+
+def base_model_name(model: str) -> str:
+    """The base model of a fine-tuned one: ``ft:gpt-4.1-mini-2025-04-14:org::id`` is gpt-4.1-mini.
+
+    Raises:
+        ConfigError: ``ft:`` names no base model.
+    """
+    name = model
+    if model.startswith("ft:"):
+        name = model.split(":")[1]
+        if not name:
+            raise ConfigError(f"{model!r}: names no base model. Write ft:BASE:ORGANIZATION:SUFFIX:ID.")
+    return re.sub(r"-\d{4}-\d{2}-\d{2}$", "", name)
+
+
+def encoding_name(model: str) -> str:
+    """The tokenizer of an OpenAI model, also of a fine-tuned one.
+
+    The base name decides: looking up the full name by prefix, as other tools do, takes
+    ``ft:gpt-4.1`` for a GPT-4 and counts with the wrong tokenizer.
+    """
+    base = base_model_name(model)
+    return next((encoding for prefix, encoding in ENCODINGS if base.startswith(prefix)), DEFAULT_ENCODING)
+
+
+def context_limit(model: str) -> int:
+    """Tokens of the longest example that the service reads in training."""
+    base = base_model_name(model)
+    return next((limit for prefix, limit in CONTEXT_LIMITS if base.startswith(prefix)), DEFAULT_CONTEXT)
+
+
+@lru_cache(maxsize=4)
+def _encoding(name: str) -> _Encoding:
+    import bpe_openai
+
+    return bpe_openai.get_encoding(name)
+
+
+def count_text_tokens(text: str, *, encoding: str = DEFAULT_ENCODING) -> int:
+    """Tokens of a text; names of control tokens in it count as ordinary text."""
+    # A lone surrogate, as broken JSON escapes leave it, has no UTF-8 form; the service counts "?" too.
+    return len(_encoding(encoding).encode_ordinary(text.encode("utf-8", "replace").decode()))
+
+
+def _value_tokens(value: Any, encoding: str) -> int:
+    if value is None:
+        return 0
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return count_text_tokens(text, encoding=encoding)
+
+
+def count_example_tokens(
+    messages: Sequence[Mapping[str, Any]], *, model: str = "gpt-4o-mini", limit: int | None = None
+) -> int:
+    """Billed tokens of one training example: 3 per message, its values, 1 per name, 3 per example.
+
+    Args:
+        messages: OpenAI chat messages; ``weight`` is a setting and not counted.
+        model: Decides the tokenizer.
+        limit: The most that one example counts, ``context_limit(model)`` when the service trains.
+
+    Source: OpenAI cookbook, ``num_tokens_from_messages``.
+    """
+    encoding = encoding_name(model)
+    total = TOKENS_PER_EXAMPLE
+    for message in messages:
+        total += TOKENS_PER_MESSAGE + TOKENS_PER_NAME * ("name" in message)
+        total += sum(_value_tokens(value, encoding) for key, value in message.items() if key != "weight")
+    return total if limit is None else min(total, limit)
