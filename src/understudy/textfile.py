@@ -32,8 +32,9 @@ def read_text_file(path: Path, error: type[UnderstudyError], *, max_bytes: int =
         UnderstudyError: Of the given kind: missing, a folder, empty, too large or not text.
     """
     data = _read(path, error, max_bytes)
+    warnings: tuple[str, ...] = ()
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text, encoding, warnings = data.decode("utf-16", errors="replace"), "UTF-16", ()
+        text, encoding = data.decode("utf-16", errors="replace"), "UTF-16"
     elif _is_binary(data):
         raise error(f"{path}: is not a text file. Export it as text, CSV or JSONL in UTF-8.")
     else:

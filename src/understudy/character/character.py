@@ -1,11 +1,17 @@
 """Character: who plays, and the two prompts that a run compares."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
 
 from understudy.atomic import write_text
 from understudy.errors import CharacterError
@@ -29,11 +35,23 @@ def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Lines = Annotated[list[str], BeforeValidator(_as_list)]
+Lines = Annotated[
+    list[str],
+    BeforeValidator(_as_list),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
+]
 
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_left_out(cls, values: Any) -> Any:
+        """A key with nothing after it ("greeting:") counts as if it were not there."""
+        if isinstance(values, dict):
+            return {key: value for key, value in values.items() if value is not None}
+        return values
 
 
 class Fact(_Part):
@@ -97,7 +115,9 @@ class ExampleMessage(_Part):
 class Character(_Part):
     """A character as ``character.yaml`` holds it."""
 
-    name: str = Field(min_length=1, description="The character's name.")
+    name: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)] = Field(
+        description="The character's name."
+    )
     identity_prompt: str = Field(
         default="", description="The short prompt of the deployed model. Left out: 'You are NAME.'"
     )
@@ -151,57 +171,23 @@ def load_character(path: Path) -> Character:
 
     Raises:
         CharacterError: The file is missing, is not YAML, or breaks the schema; every
-            problem is named with its place.
+            problem is named with its line.
     """
+    from understudy.character.sheet import parse_sheet
+
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise CharacterError(
             f"{path}: no such file. Create a character first: understudy init NAME"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CharacterError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark else ""
-        raise CharacterError(
-            f"{path}{line}: is not valid YAML "
-            f"({getattr(error, 'problem', None) or error}). "
-            "Quote the text, or indent it as its neighbours."
-        ) from error
-    if not isinstance(values, dict):
-        raise CharacterError(f"{path}: must hold keys such as 'name:' and 'tone:'.")
-    try:
-        return Character.model_validate(values)
-    except ValidationError as error:
-        problems = [f"{path}: {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise CharacterError("\n".join(problems)) from error
-
-
-class _BlockText(str):
-    pass
-
-
-class _Dumper(yaml.SafeDumper):
-    pass
-
-
-_Dumper.add_representer(
-    _BlockText, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|")
-)
-
-
-def _blocks(value: Any) -> Any:
-    """Mark multi-line text so that YAML keeps it readable."""
-    if isinstance(value, dict):
-        return {key: _blocks(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_blocks(item) for item in value]
-    return _BlockText(value) if isinstance(value, str) and "\n" in value else value
+    return parse_sheet(text, str(path))
 
 
 def save_character(path: Path, character: Character) -> None:
-    """Write ``character.yaml`` with the line that lets editors complete it."""
-    values = json.loads(character.model_dump_json(exclude_defaults=False))
-    body = yaml.dump(_blocks(values), Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=96)
-    write_text(path, "# yaml-language-server: $schema=./character.schema.json\n" + body)
+    """Write ``character.yaml``, each section under a comment that explains it."""
+    from understudy.character.sheet import render_sheet
+
+    write_text(path, render_sheet(character))

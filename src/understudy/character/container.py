@@ -135,7 +135,7 @@ def _fields(value: dict[str, Any]) -> dict[str, Any]:
     """What matters when two cards are compared: V1 fields at the top or V2/V3 fields in ``data``."""
     fields = value.get("data")
     fields = fields if isinstance(fields, dict) else value
-    empty = ("", None, [], {})
+    empty: tuple[Any, ...] = ("", None, [], {})
     ignored = ("spec", "spec_version", "data", "extensions")
     return {k: v for k, v in fields.items() if k not in ignored and v not in empty}
 

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from understudy.character.character import Character, ExampleMessage
 from understudy.errors import CharacterError
@@ -26,7 +27,7 @@ _PLAIN = [
 _OPENING = [
     rf"\b(?i:named|called) [\"“]?({NAME})",
     rf"\b(?i:you(?: are|['’]re| will be| play| will play)) (?:now |always )?[\"“]?(?:the )?({NAME})",
-    rf"\b(?i:act|behave|speak|respond|answer|talk) (?:exactly )?(?:as|like) (?:if you (?:were|are) )?[\"“]?({NAME})",
+    rf"\b(?i:act|behave|speak|respond|answer|talk) (?:as|like) (?:if you (?:were|are) )?[\"“]?({NAME})",
     rf"\b(?i:(?:role|part|persona) of|role-?play as|pretend to be|impersonate) [\"“]?({NAME})",
     rf"\bbetween (?:a|the) (?:human|user|person) and (?:an? AI (?:named|called) )?({NAME})",
     rf"^({NAME})(?: is|,? who is) (?:a|an|the)\b",
@@ -169,7 +170,8 @@ def _seed_dialogues(seed_chat: str, name: str) -> list[list[ExampleMessage]]:
         text = seed_chat[head.end() : following.start() if following else len(seed_chat)]
         text = re.sub(r"(?:\\n)+`?;?|`;", " ", text)
         text = re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", " ", text)).strip()
-        role = "user" if head[1].strip().casefold() in ("human", "user", "you") else "assistant"
+        by_user = head[1].strip().casefold() in ("human", "user", "you")
+        role: Literal["user", "assistant"] = "user" if by_user else "assistant"
         if text and not (turns and turns[-1].role == role):
             turns.append(ExampleMessage(role=role, content=text))
     return [turns] if any(turn.role == "assistant" for turn in turns) else []

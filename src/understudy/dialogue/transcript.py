@@ -1,0 +1,128 @@
+"""Transcript: a table with a speech in each row (CSV, TSV, semicolons) as lines."""
+
+import csv
+import io
+from collections import Counter
+from pathlib import Path
+
+from understudy.dialogue.columns import Columns, find_columns
+from understudy.dialogue.line import Line, Reading
+from understudy.dialogue.options import ImportOptions
+from understudy.dialogue.speaker import normalize_label
+from understudy.errors import DialogueError
+from understudy.textfile import TextFile
+
+__all__ = ["looks_like_table", "read_transcript"]
+
+DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+SAMPLE_CHARACTERS = 64 * 1024
+MAX_CELL_CHARACTERS = 16 * 1024 * 1024
+# Labels of rows that tell what is seen instead of who speaks.
+NARRATION = {
+    "", "na", "n/a", "nan", "none", "null", "scene description", "narration", "stage direction",
+    "stage directions", "scene", "action", "description",
+}  # fmt: skip
+
+
+def looks_like_table(path: Path, text: str) -> bool:
+    """Whether rows of the beginning fall into the same two or more columns."""
+    if path.suffix.casefold() in (".csv", ".tsv", ".tab"):
+        return True
+    sample = text[:SAMPLE_CHARACTERS]
+    delimiter, quoting = _dialect(sample)
+    rows = [row for row in _rows(sample, delimiter, quoting) if row]
+    width, _ = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
+    agreeing = sum(len(row) == width for row in rows)
+    enough = 0.9 if delimiter == "\t" else 0.95
+    return width >= 2 and len(rows) >= 3 and agreeing >= enough * len(rows) and delimiter != "|"
+
+
+def read_transcript(path: Path, file: TextFile, options: ImportOptions) -> Reading:
+    """Read one line a row.
+
+    Rows without a speaker, or whose label says that they describe the scene, become narration.
+
+    Raises:
+        DialogueError: The table cannot be read, or has no columns of speakers and speeches.
+    """
+    delimiter, quoting = _dialect(file.text[:SAMPLE_CHARACTERS])
+    try:
+        numbered = _numbered_rows(file.text, delimiter, quoting)
+    except csv.Error as error:
+        raise DialogueError(
+            f"{path}: cannot be read as a table ({error}). "
+            "Look for a quotation mark that is opened and never closed."
+        ) from error
+    columns = find_columns(path, [row for _, row in numbered], options)
+    reading = Reading("transcript table")
+    reading.details = {"separator": DELIMITERS[delimiter], "encoding": file.encoding, **columns.details()}
+    for number, row in numbered[1 if columns.has_header else 0 :]:
+        _add_row(reading, row, columns, f"{path.name}:{number}")
+    _warn_of_swallowed_rows(path, reading)
+    return reading
+
+
+def _dialect(sample: str) -> tuple[str, int]:
+    """The separator under which the rows agree best on their number of columns."""
+    best, best_score = (",", csv.QUOTE_MINIMAL), 0.0
+    for delimiter in DELIMITERS:
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
+            score = _agreement(sample, delimiter, quoting)
+            if score > best_score + 1e-9:
+                best, best_score = (delimiter, quoting), score
+    return best
+
+
+def _agreement(sample: str, delimiter: str, quoting: int) -> float:
+    """Share of rows with the commonest width, a little better for more rows in agreement."""
+    try:
+        rows = [row for row in _rows(sample, delimiter, quoting) if row]
+    except csv.Error:
+        return 0.0
+    rows = rows[:-1] if len(rows) > 3 else rows  # the sample may end inside the last one
+    width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
+    return count / len(rows) if width >= 2 else 0.0
+
+
+def _rows(text: str, delimiter: str, quoting: int) -> list[list[str]]:
+    return [row for _, row in _numbered_rows(text, delimiter, quoting)]
+
+
+def _numbered_rows(text: str, delimiter: str, quoting: int) -> list[tuple[int, list[str]]]:
+    """Rows with the line in which each begins."""
+    csv.field_size_limit(MAX_CELL_CHARACTERS)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
+    rows, number = [], 1
+    for row in reader:
+        if any(cell.strip() for cell in row):
+            rows.append((number, row))
+        number = reader.line_num + 1
+    return rows
+
+
+def _add_row(reading: Reading, row: list[str], columns: Columns, source: str) -> None:
+    def cell(position: int | None) -> str:
+        return row[position].strip() if position is not None and position < len(row) else ""
+
+    text, label = cell(columns.text), cell(columns.speaker)
+    group = " ".join(" ".join(cell(i) for i in columns.group).split())
+    if text in ("", "NA"):
+        reading.skipped["row without text"] += 1
+        return
+    if len(row) <= max(columns.text, columns.speaker):
+        reading.skipped["row with too few columns"] += 1
+        return
+    narration = normalize_label(label) in NARRATION
+    if narration:
+        reading.skipped["narration (no speaker)"] += 1
+    reading.lines.append(Line(None if narration else label, text, group, cell(columns.scene), source))
+
+
+def _warn_of_swallowed_rows(path: Path, reading: Reading) -> None:
+    for line in reading.lines:
+        if line.text.count("\n") > 100:
+            number = line.source.rsplit(":", 1)[-1]
+            reading.warnings.append(
+                f"{path}:{number}: a cell holds {line.text.count(chr(10))} lines. A quotation mark that is "
+                "never closed swallows the rows after it."
+            )
