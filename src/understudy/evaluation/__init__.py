@@ -1,0 +1,1 @@
+"""Evaluation: probes, arms, scorers, statistics, and the verdict they add up to."""
