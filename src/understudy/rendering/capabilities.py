@@ -93,11 +93,12 @@ def _text(content: Any, where: str) -> str:
     if content is None:
         return ""
     if isinstance(content, str):
-        return content
+        # A lone surrogate, as broken JSON escapes leave it, has no UTF-8 form.
+        return content.encode("utf-8", "replace").decode()
     if isinstance(content, list) and all(
         isinstance(p, Mapping) and isinstance(p.get("text"), str) for p in content
     ):
-        return "".join(part["text"] for part in content)
+        return _text("".join(part["text"] for part in content), where)
     raise RenderingError(f"{where}: only text can be rendered; give 'content' as a string.")
 
 

@@ -1,0 +1,77 @@
+"""Problem: one fault of a training file, where it is and how to mend it."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+__all__ = ["INVALID_COUNT", "INVALID_FORMAT", "Place", "Problem", "ProblemList", "Severity"]
+
+Severity = Literal["error", "warning"]
+
+# The service's own codes.
+INVALID_FORMAT = "invalid_file_format"
+INVALID_COUNT = "invalid_n_examples"
+KEPT = 5_000
+
+
+@dataclass(frozen=True)
+class Problem:
+    """``line`` and ``example`` count from 1; blank lines are no examples. ``None``: the whole file."""
+
+    line: int | None
+    example: int | None
+    code: str
+    message: str
+    remedy: str
+    severity: Severity
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+@dataclass
+class ProblemList:
+    """Problems in the order of the file. Beyond ``KEPT`` they are only counted: memory stays small."""
+
+    kept: list[Problem] = field(default_factory=list)
+    errors: int = 0
+    warnings: int = 0
+
+    def add(self, problem: Problem) -> None:
+        self.errors += problem.severity == "error"
+        self.warnings += problem.severity == "warning"
+        if len(self.kept) < KEPT:
+            self.kept.append(problem)
+
+    @property
+    def hidden(self) -> int:
+        """How many were found and not kept."""
+        return self.errors + self.warnings - len(self.kept)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A spot in the file, with the list that collects what is wrong there."""
+
+    found: ProblemList
+    line: int | None = None
+    example: int | None = None
+    within: str = ""
+
+    def at(self, within: str) -> "Place":
+        """The same example, further in: ``message 2``."""
+        return Place(
+            self.found, self.line, self.example, f"{self.within}, {within}" if self.within else within
+        )
+
+    def error(self, message: str, remedy: str, code: str = INVALID_FORMAT) -> None:
+        """Something for which the service refuses the file."""
+        self._add(message, remedy, code, "error")
+
+    def warning(self, message: str, remedy: str, code: str) -> None:
+        """Something that is accepted, and probably not meant."""
+        self._add(message, remedy, code, "warning")
+
+    def _add(self, message: str, remedy: str, code: str, severity: Severity) -> None:
+        text = f"{self.within}: {message}" if self.within else message
+        self.found.add(Problem(self.line, self.example, code, text, remedy, severity))
