@@ -1,10 +1,13 @@
 """Tiny models of random weights, in the file layout of real ones, for tests."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["ARCHITECTURES", "CHATML", "build_tiny_model", "write_chat_file"]
+import pytest
+
+__all__ = ["ARCHITECTURES", "CHATML", "build_tiny_model", "tiny_model", "write_chat_file"]
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
@@ -117,3 +120,15 @@ def write_chat_file(path: Path, conversations: int = 24, turns: int = 1) -> Path
         rows.append(json.dumps({"messages": messages}))
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """``tiny_model("qwen3")``: the directory of a tiny random model, built once in a test run."""
+    root = tmp_path_factory.mktemp("models")
+
+    def get(architecture: str = "llama") -> Path:
+        directory = root / architecture
+        return directory if directory.exists() else build_tiny_model(directory, architecture)
+
+    return get
