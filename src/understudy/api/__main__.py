@@ -1,0 +1,62 @@
+"""``python -m understudy.api``: the server as client/embedded.py starts it.
+
+The token comes by environment (UNDERSTUDY_SERVER_TOKEN), since command lines are public.
+"""
+
+import argparse
+import logging
+import os
+import sys
+
+from understudy.api.server import serve
+from understudy.api.settings import DEFAULT_PORT, ServerSettings
+from understudy.errors import UnderstudyError
+
+TOKEN_VARIABLE = "UNDERSTUDY_SERVER_TOKEN"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m understudy.api", description="The local API server.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT)
+    parser.add_argument("--base", default=None, help="base model that stands in for OpenAI's names")
+    parser.add_argument("--embedded", action="store_true", help="started by a client rather than by a person")
+    parser.add_argument("--idle-timeout-seconds", type=float, default=None)
+    parser.add_argument("--training-command", default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--inference-command", default=None, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Serve; 1 where that is impossible."""
+    arguments = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    given = {
+        "default_base": arguments.base,
+        "training_command": _command(arguments.training_command),
+        "inference_command": _command(arguments.inference_command),
+    }
+    try:
+        settings = ServerSettings(
+            host=arguments.host,
+            port=arguments.port,
+            token=os.environ.pop(TOKEN_VARIABLE, None) or None,
+            embedded=arguments.embedded,
+            idle_timeout_seconds=arguments.idle_timeout_seconds,
+            **{key: value for key, value in given.items() if value is not None},
+        )
+        serve(settings)
+    except UnderstudyError as error:
+        print(f"understudy: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _command(text: str | None) -> tuple[str, ...] | None:
+    import shlex
+
+    return tuple(shlex.split(text)) if text else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+"""App: the routes. Each reads its request, calls one function, and returns its object."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+
+from understudy import __version__
+from understudy.api.adapters import sweep_adapters
+from understudy.api.chat import complete_chat
+from understudy.api.files import FileDesk, file_document
+from understudy.api.guard import Activity, Guard
+from understudy.api.jobs import JobDesk
+from understudy.api.models import ModelDesk
+from understudy.api.problem import bad_request, install_handlers
+from understudy.api.score import score_messages
+from understudy.api.settings import ServerSettings
+from understudy.api.store import Store
+from understudy.api.workers import InferenceWorker
+
+__all__ = ["Desks", "create_app"]
+
+MAX_JSON_DEPTH_MESSAGE = "The JSON body is nested too deeply."
+
+
+class Desks:
+    """The parts of one running server."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.store = Store(settings.store_path)
+        self.files = FileDesk(settings, self.store)
+        self.models = ModelDesk(settings, self.store)
+        self.jobs = JobDesk(settings, self.store, self.files, self.models)
+        self.worker = InferenceWorker(settings)
+        self.activity = Activity()
+
+    def start(self) -> None:
+        """Tidy up after a crash and take up unfinished work."""
+        self.files.blobs.sweep()
+        sweep_adapters(self.settings.adapters, {model.adapter for model in self.store.list_models()})
+        self.jobs.start()
+
+    async def stop(self) -> None:
+        """End the workers and close the store."""
+        await asyncio.gather(self.jobs.stop(), self.worker.stop())
+        self.store.close()
+
+
+def create_app(settings: ServerSettings) -> FastAPI:
+    """The server as an ASGI application. It writes ``settings.home``, so run only one on a home."""
+    desks = Desks(settings)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        desks.start()
+        yield
+        await desks.stop()
+
+    app = FastAPI(title="Understudy", version=__version__, lifespan=lifespan, redirect_slashes=False)
+    app.state.desks = desks
+    app.add_middleware(Guard, settings=settings, activity=desks.activity)
+    install_handlers(app)
+    _add_file_routes(app, desks)
+    _add_job_routes(app, desks)
+    _add_model_routes(app, desks)
+    _add_reply_routes(app, desks)
+    return app
+
+
+def _add_file_routes(app: FastAPI, desks: Desks) -> None:
+    files = desks.files
+
+    @app.post("/v1/files")
+    async def upload(request: Request) -> dict[str, Any]:
+        async with _multipart(request) as form:
+            file, purpose, expires = _upload_fields(form)
+            stored = await asyncio.to_thread(
+                files.receive, file.file, file.filename or "upload", purpose, expires
+            )
+        return file_document(files.record(stored))
+
+    @app.get("/v1/files")
+    async def list_files(request: Request) -> dict[str, Any]:
+        order = request.query_params.get("order", "desc")
+        if order not in ("asc", "desc"):
+            raise bad_request("Invalid value for 'order': use 'asc' or 'desc'.", "order", "invalid_value")
+        after = request.query_params.get("after")
+        page = desks.store.list_files(
+            purpose=request.query_params.get("purpose"),
+            after=after,
+            limit=_limit(request, 10_000, 10_000),
+            ascending=order == "asc",
+        )
+        if page is None:
+            raise bad_request(f"No file with the id '{after}' to continue after.", "after")
+        data = [file_document(file) for file in page.rows]
+        ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
+        return {"object": "list", "data": data, **ends, "has_more": page.has_more}
+
+    @app.get("/v1/files/{file_id}")
+    async def retrieve_file(file_id: str) -> dict[str, Any]:
+        return file_document(files.get(file_id))
+
+    @app.delete("/v1/files/{file_id}")
+    async def delete_file(file_id: str) -> dict[str, Any]:
+        return files.delete(file_id)
+
+    @app.get("/v1/files/{file_id}/content")
+    async def file_content(file_id: str) -> Response:
+        kind = {"Content-Disposition": "attachment", "X-Content-Type-Options": "nosniff"}
+        return FileResponse(
+            files.path(files.get(file_id)), media_type="application/octet-stream", headers=kind
+        )
+
+
+def _add_job_routes(app: FastAPI, desks: Desks) -> None:
+    jobs = desks.jobs
+    root = "/v1/fine_tuning/jobs"
+
+    @app.post(root)
+    async def create_job(request: Request) -> dict[str, Any]:
+        return await jobs.create(await _json(request))
+
+    @app.get(root)
+    async def list_jobs(request: Request) -> dict[str, Any]:
+        return jobs.list(
+            request.query_params.get("after"), _limit(request, 20, 1000), _metadata_filter(request)
+        )
+
+    @app.get(f"{root}/{{job_id}}")
+    async def retrieve_job(job_id: str) -> dict[str, Any]:
+        return jobs.retrieve(job_id)
+
+    @app.post(f"{root}/{{job_id}}/cancel")
+    async def cancel_job(job_id: str) -> dict[str, Any]:
+        return await jobs.cancel(job_id)
+
+    @app.post(f"{root}/{{job_id}}/pause")
+    async def pause_job(job_id: str) -> dict[str, Any]:
+        return await jobs.pause(job_id)
+
+    @app.post(f"{root}/{{job_id}}/resume")
+    async def resume_job(job_id: str) -> dict[str, Any]:
+        return jobs.resume(job_id)
+
+    @app.get(f"{root}/{{job_id}}/events")
+    async def list_events(request: Request, job_id: str) -> dict[str, Any]:
+        return jobs.events(job_id, request.query_params.get("after"), _limit(request, 20, 1000))
+
+    @app.get(f"{root}/{{job_id}}/checkpoints")
+    async def list_checkpoints(request: Request, job_id: str) -> dict[str, Any]:
+        return jobs.checkpoints(job_id, request.query_params.get("after"), _limit(request, 10, 1000))
+
+
+def _add_model_routes(app: FastAPI, desks: Desks) -> None:
+    models = desks.models
+
+    @app.get("/v1/models")
+    async def list_models() -> dict[str, Any]:
+        return models.list()
+
+    # Names hold slashes, raw or as %2F.
+    @app.get("/v1/models/{model:path}")
+    async def retrieve_model(model: str) -> dict[str, Any]:
+        return models.retrieve(model)
+
+    @app.delete("/v1/models/{model:path}")
+    async def delete_model(model: str) -> dict[str, Any]:
+        return models.delete(model)
+
+
+def _add_reply_routes(app: FastAPI, desks: Desks) -> None:
+    @app.post("/v1/chat/completions")
+    async def chat(request: Request) -> Response:
+        return await complete_chat(request, await _json(request), desks.models, desks.worker)
+
+    @app.post("/v1/understudy/score")
+    async def score(request: Request) -> dict[str, Any]:
+        return await score_messages(await _json(request), desks.models, desks.worker)
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        return JSONResponse({"status": "ok", "version": __version__, "pid": os.getpid()})
+
+    @app.get("/v1/understudy/status")
+    async def status() -> dict[str, Any]:
+        waiting = desks.store.jobs_with_status("validating_files", "queued", "running")
+        return {
+            "object": "understudy.status",
+            "version": __version__,
+            "unfinished_jobs": [job.id for job in waiting],
+            "replies_in_flight": desks.worker.requests_in_flight,
+        }
+
+
+# --- reading requests -------------------------------------------------------------------------
+
+
+async def _json(request: Request) -> Any:
+    raw = await request.body()
+    try:
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
+        if b"\\u" in raw:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")  # Half a surrogate pair is no text.
+    except UnicodeError:
+        raise bad_request("The body is not valid UTF-8 text.") from None
+    except RecursionError:
+        raise bad_request(MAX_JSON_DEPTH_MESSAGE) from None
+    except ValueError as error:
+        raise bad_request(
+            f"We could not parse the JSON body of your request. ({error}) The API expects a JSON object."
+        ) from None
+    if not isinstance(value, dict):
+        raise bad_request("The body must be a JSON object.")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _limit(request: Request, default: int, highest: int) -> int:
+    text = request.query_params.get("limit")
+    if text is None:
+        return default
+    try:
+        value = int(text)
+    except ValueError:
+        message = f"Invalid type for 'limit': expected an integer, but got '{text[:40]}' instead."
+        raise bad_request(message, "limit", "invalid_type") from None
+    for wrong, word, rule in (
+        (value < 1, "below_min", ">= 1"),
+        (value > highest, "above_max", f"<= {highest}"),
+    ):
+        if wrong:
+            words = word.replace("_", " ")
+            message = (
+                f"Invalid 'limit': integer {words} value. Expected a value {rule}, but got {value} instead."
+            )
+            raise bad_request(message, "limit", f"integer_{word}_value")
+    return value
+
+
+def _metadata_filter(request: Request) -> dict[str, str] | None:
+    """``metadata[k]=v`` pairs; an empty dictionary asks for jobs without metadata."""
+    query = request.query_params
+    if query.get("metadata") == "null":
+        return {}
+    pairs = {
+        key.removeprefix("metadata[").removesuffix("]"): value
+        for key, value in query.multi_items()
+        if key.startswith("metadata[") and key.endswith("]")
+    }
+    return pairs or None
+
+
+@asynccontextmanager
+async def _multipart(request: Request) -> AsyncIterator[Any]:
+    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+        raise bad_request("Send the file as multipart/form-data with the fields 'file' and 'purpose'.")
+    try:
+        form = await request.form(max_files=1, max_fields=20, max_part_size=65536)
+    except (MultiPartException, HTTPException) as error:
+        detail = getattr(error, "message", None) or getattr(error, "detail", "")
+        raise bad_request(f"The multipart body cannot be read: {detail}") from None
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def _upload_fields(form: Any) -> tuple[UploadFile, str, int | None]:
+    file, purpose = form.get("file"), form.get("purpose")
+    if not isinstance(file, UploadFile):
+        raise bad_request("Missing required parameter: 'file'.", "file", "missing_required_parameter")
+    if not isinstance(purpose, str) or not purpose:
+        raise bad_request("'purpose' is a required property", "purpose", "missing_required_parameter")
+    return file, purpose, _expiry(form)
+
+
+def _expiry(form: Any) -> int | None:
+    anchor, seconds = form.get("expires_after[anchor]"), form.get("expires_after[seconds]")
+    if anchor is None and seconds is None:
+        return None
+    if anchor != "created_at":
+        raise bad_request(
+            "Invalid value for 'expires_after[anchor]': supported is 'created_at'.",
+            "expires_after[anchor]",
+            "invalid_value",
+        )
+    if not (isinstance(seconds, str) and seconds.isdigit() and 3600 <= int(seconds) <= 2_592_000):
+        raise bad_request(
+            "Invalid 'expires_after[seconds]': expected an integer from 3600 to 2592000.",
+            "expires_after[seconds]",
+            "invalid_value",
+        )
+    return int(seconds)

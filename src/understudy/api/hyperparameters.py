@@ -1,0 +1,48 @@
+"""Hyperparameters: from what a request says, ``auto`` included, to numbers."""
+
+from typing import Any
+
+from understudy.api.bases import TrainingAdvice
+from understudy.api.protocol import Hyperparameters
+
+__all__ = ["automatic_batch_size", "automatic_epochs", "echo", "resolve"]
+
+DEFAULT_LORA_RANK = 16
+DEFAULT_MAX_TOKENS = 2048
+
+
+def automatic_epochs(examples: int) -> int:
+    """OpenAI's rule: three, more for few examples (at most 25), fewer for very many.
+
+    Source: the data preparation notebook of OpenAI's cookbook.
+    """
+    if 3 * examples < 100:
+        return min(25, 100 // max(1, examples))
+    if 3 * examples > 25_000:
+        return max(1, 25_000 // examples)
+    return 3
+
+
+def automatic_batch_size(examples: int) -> int:
+    """OpenAI's rule: about 0.2 % of the examples, from 1 to 256."""
+    return max(1, min(256, round(examples * 0.002)))
+
+
+def echo(wanted: Hyperparameters) -> dict[str, Any]:
+    """What a job shows until its files are checked: numbers as given, ``auto`` as ``auto``."""
+    return {
+        "n_epochs": wanted.n_epochs,
+        "batch_size": wanted.batch_size,
+        "learning_rate_multiplier": wanted.learning_rate_multiplier,
+    }
+
+
+def resolve(shown: dict[str, Any], examples: int, advice: TrainingAdvice) -> dict[str, Any]:
+    """The numbers that a job really uses."""
+    automatic = {
+        "n_epochs": automatic_epochs(examples),
+        "batch_size": automatic_batch_size(examples),
+        "learning_rate_multiplier": 1.0,
+        **advice.automatic,
+    }
+    return {key: automatic[key] if value == "auto" else value for key, value in shown.items()}

@@ -1,0 +1,156 @@
+"""Models: what a name in a request means here."""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.api.bases import MINIATURES, Base, check_available, find_base, resolve_base
+from understudy.api.problem import Problem, bad_request, model_not_found
+from understudy.api.settings import ServerSettings
+from understudy.api.store import Store, StoredModel
+from understudy.errors import ModelError
+
+__all__ = ["LoadableModel", "ModelDesk", "TrainableModel"]
+
+
+@dataclass(frozen=True)
+class LoadableModel:
+    """What the inference process is told to load."""
+
+    base: Path
+    adapter: Path | None
+
+
+@dataclass(frozen=True)
+class TrainableModel:
+    """What a job starts from: a base model, or an adapter on one."""
+
+    base: Base
+    base_path: Path | None
+    adapter: Path | None
+    shown_as: str
+
+
+class ModelDesk:
+    """Finds models by name: fine-tuned ones in the store, base ones by ``bases.resolve_base``."""
+
+    def __init__(self, settings: ServerSettings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self._resolved: dict[str, Path] = {}
+
+    def find(self, name: str) -> Callable[[], LoadableModel]:
+        """How to load a model for chat; call the result in a thread, since it may download.
+
+        Raises:
+            Problem: 404 ``model_not_found``.
+        """
+        stored = self.store.model(name)
+        if stored is not None:
+            return lambda: LoadableModel(Path(stored.base_path), Path(stored.adapter))
+        if name.startswith("ft:"):
+            raise model_not_found(name)
+        try:
+            base = find_base(name, self.settings.default_base)
+        except ModelError:
+            raise model_not_found(name) from None
+        return lambda: LoadableModel(self._directory(base, name), None)
+
+    def _directory(self, base: Base, name: str) -> Path:
+        known = self._resolved.get(base.source)
+        if known is not None and known.is_dir():
+            return known
+        try:
+            self._resolved[base.source] = resolve_base(base.source)
+        except ModelError as error:
+            raise Problem(404, str(error), param="model", code="model_not_found") from error
+        return self._resolved[base.source]
+
+    def find_trainable(self, name: str) -> TrainableModel:
+        """What a job on ``name`` starts from. Quick, but may ask the hub: call it in a thread.
+
+        Raises:
+            Problem: 400 ``model_not_available``, saying what to do.
+        """
+        stored = self.store.model(name)
+        if stored is not None:
+            base = Base(stored.base, stored.base_path, "directory")
+            return TrainableModel(base, Path(stored.base_path), Path(stored.adapter), name)
+        try:
+            if name.startswith("ft:"):
+                raise ModelError(f"The fine-tuned model `{name}` does not exist on this server.")
+            base = find_base(name, self.settings.default_base)
+            check_available(base)
+        except ModelError as error:
+            raise bad_request(str(error), "model", "model_not_available") from error
+        return TrainableModel(base, None, None, base.name if base.stands_in else name)
+
+    def base_name(self, path: str) -> str:
+        """Which row of ``bases.yaml`` a stored model's base directory belongs to."""
+        for name in MINIATURES:
+            try:
+                if resolve_base(name) == Path(path):
+                    return name
+            except ModelError:
+                continue
+        return path
+
+    # --- the API's objects
+
+    def list(self) -> dict[str, Any]:
+        """GET /v1/models: base models that are on this machine, then fine-tuned ones."""
+        documents = [self._base_document(name) for name in MINIATURES if self._is_installed(name)]
+        if self.settings.default_base not in MINIATURES:
+            documents.append(self._base_document(self.settings.default_base))
+        documents += [_document(model) for model in self.store.list_models()]
+        return {"object": "list", "data": documents}
+
+    def retrieve(self, name: str) -> dict[str, Any]:
+        """GET /v1/models/{model}.
+
+        Raises:
+            Problem: 404 ``model_not_found``.
+        """
+        stored = self.store.model(name)
+        if stored is not None:
+            return _document(stored)
+        self.find(name)
+        return self._base_document(name)
+
+    def delete(self, name: str) -> dict[str, Any]:
+        """DELETE /v1/models/{model}: fine-tuned models only.
+
+        Raises:
+            Problem: 404 unknown; 403 a base model.
+        """
+        stored = self.store.model(name)
+        if stored is None:
+            self.find(name)
+            raise Problem(403, f"The model `{name}` is a base model and cannot be deleted.", param="model")
+        self.store.delete_model(name)
+        shutil.rmtree(stored.adapter, ignore_errors=True)
+        return {"id": name, "object": "model", "deleted": True}
+
+    def _is_installed(self, name: str) -> bool:
+        try:
+            resolve_base(name)
+        except ModelError:
+            return False
+        return True
+
+    def _base_document(self, name: str) -> dict[str, Any]:
+        return _model_object(name, _STARTED_AT, "understudy")
+
+
+_STARTED_AT = int(time.time())
+
+
+def _document(model: StoredModel) -> dict[str, Any]:
+    return _model_object(model.id, model.created_at, "user")
+
+
+def _model_object(name: str, created: int, owner: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": created, "owned_by": owner, "shutdown_date": None}

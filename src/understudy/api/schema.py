@@ -1,0 +1,48 @@
+"""Schema: the tables of the store, one step for each version. Steps are added, never changed."""
+
+__all__ = ["SCHEMA_STEPS"]
+
+_VERSION_1 = """
+CREATE TABLE files (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    blob TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    filename TEXT NOT NULL,
+    purpose TEXT NOT NULL
+);
+CREATE TABLE jobs (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    document TEXT NOT NULL,
+    plan TEXT NOT NULL
+);
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    job_id TEXT NOT NULL,
+    document TEXT NOT NULL
+);
+CREATE INDEX events_of_job ON events (job_id, seq);
+CREATE TABLE checkpoints (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    job_id TEXT NOT NULL,
+    document TEXT NOT NULL
+);
+CREATE INDEX checkpoints_of_job ON checkpoints (job_id, seq);
+CREATE TABLE models (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    base TEXT NOT NULL,
+    base_path TEXT NOT NULL,
+    adapter TEXT NOT NULL,
+    job_id TEXT NOT NULL
+);
+"""
+
+SCHEMA_STEPS: tuple[str, ...] = (_VERSION_1,)

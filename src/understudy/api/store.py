@@ -1,0 +1,363 @@
+"""Store: files, jobs, events, checkpoints and models in SQLite, written by this process alone.
+
+Every write is one transaction that is on the disk before the caller continues
+(``journal_mode=WAL``, ``synchronous=FULL``): what a client was told survives a crash.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.api.schema import SCHEMA_STEPS
+from understudy.errors import ServerError
+
+__all__ = ["FINISHED", "Job", "Page", "Store", "StoredFile", "StoredModel"]
+
+SCHEMA_VERSION = len(SCHEMA_STEPS)
+FINISHED = ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """An uploaded or produced file; ``blob`` is the SHA-256 of its bytes."""
+
+    id: str
+    blob: str
+    bytes: int
+    created_at: int
+    expires_at: int | None
+    filename: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A fine-tuning job: the document that clients see and the server's own plan for it."""
+
+    id: str
+    status: str
+    document: dict[str, Any]
+    plan: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A fine-tuned model or checkpoint: an adapter folder on a base model."""
+
+    id: str
+    created_at: int
+    base: str
+    base_path: str
+    adapter: str
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Part of a list, and whether more follows."""
+
+    rows: list[Any]
+    has_more: bool
+
+
+class Store:
+    """The database of one server home."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA busy_timeout=5000")
+            self._migrate(path)
+        except sqlite3.DatabaseError as error:
+            raise ServerError(
+                f"{path}: cannot be used as the server's database ({error}). "
+                "Move it away to start anew, or put a copy back."
+            ) from error
+
+    def close(self) -> None:
+        """Close the database; what was written stays."""
+        self._db.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def _migrate(self, path: Path) -> None:
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS schema_version "
+            "(version INTEGER NOT NULL, applied_at INTEGER NOT NULL)"
+        )
+        version = self._db.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise ServerError(
+                f"{path}: was written by a newer version of understudy (schema {version}, this one "
+                f"knows {SCHEMA_VERSION}). Update understudy, or use another UNDERSTUDY_HOME."
+            )
+        for number, step in enumerate(SCHEMA_STEPS[version:], version + 1):
+            self._db.executescript(
+                f"BEGIN;\n{step}\nINSERT INTO schema_version VALUES ({number}, {int(time.time())});\nCOMMIT;"
+            )
+
+    # --- files
+
+    def add_file(self, file: StoredFile) -> None:
+        """Record a file whose bytes are on the disk already."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO files (id, blob, bytes, created_at, expires_at, filename, purpose) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    file.id,
+                    file.blob,
+                    file.bytes,
+                    file.created_at,
+                    file.expires_at,
+                    file.filename,
+                    file.purpose,
+                ),
+            )
+
+    def file(self, file_id: str) -> StoredFile | None:
+        """One file, unless it is unknown or expired."""
+        row = self._db.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE id = ? AND {NOT_EXPIRED}", (file_id, int(time.time()))
+        ).fetchone()
+        return StoredFile(*row) if row else None
+
+    def list_files(
+        self, *, purpose: str | None, after: str | None, limit: int, ascending: bool
+    ) -> Page | None:
+        """Files in order of upload; ``None`` where ``after`` is unknown."""
+        where, values = [NOT_EXPIRED], [int(time.time())]
+        if purpose:
+            where.append("purpose = ?")
+            values.append(purpose)  # type: ignore[arg-type]
+        page = self._page("files", FILE_COLUMNS, where, values, after, limit, ascending)
+        return page and Page([StoredFile(*row) for row in page.rows], page.has_more)
+
+    def delete_file(self, file_id: str) -> bool:
+        """Forget a file; its blob is the caller's to remove."""
+        with self._transaction() as db:
+            return db.execute("DELETE FROM files WHERE id = ?", (file_id,)).rowcount > 0
+
+    def blob_is_used(self, blob: str) -> bool:
+        """Whether a file or an unfinished job still needs the bytes."""
+        if self._db.execute("SELECT 1 FROM files WHERE blob = ? LIMIT 1", (blob,)).fetchone():
+            return True
+        waiting = self._db.execute(
+            "SELECT plan FROM jobs WHERE status NOT IN ('succeeded', 'failed', 'cancelled')"
+        )
+        return any(
+            blob in (plan.get("training_blob"), plan.get("validation_blob"))
+            for plan in (json.loads(row[0]) for row in waiting)
+        )
+
+    # --- jobs
+
+    def add_job(self, document: Mapping[str, Any], plan: Mapping[str, Any], event: Mapping[str, Any]) -> None:
+        """Accept a job together with its first event."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO jobs (id, status, document, plan) VALUES (?, ?, ?, ?)",
+                (document["id"], document["status"], json.dumps(document), json.dumps(plan)),
+            )
+            self._insert_events(db, document["id"], [event])
+
+    def job(self, job_id: str) -> Job | None:
+        """One job by id."""
+        row = self._db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        return _job(row) if row else None
+
+    def jobs_with_status(self, *status: str) -> list[Job]:
+        """Jobs in these states, oldest first."""
+        marks = ", ".join("?" * len(status))
+        rows = self._db.execute(
+            f"SELECT {JOB_COLUMNS} FROM jobs WHERE status IN ({marks}) ORDER BY seq", status
+        )
+        return [_job(row) for row in rows]
+
+    def list_jobs(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> Page | None:
+        """Jobs, newest first, whose metadata hold all given pairs; ``None`` where ``after`` is unknown."""
+        where = []
+        values: list[Any] = []
+        for key, value in (metadata or {}).items():
+            where.append(
+                "EXISTS (SELECT 1 FROM json_each(document, '$.metadata') AS pair "
+                "WHERE pair.key = ? AND pair.value = ?)"
+            )
+            values += [key, value]
+        if metadata == {}:
+            where.append("json_extract(document, '$.metadata') IS NULL")
+        page = self._page("jobs", JOB_COLUMNS, where, values, after, limit, False)
+        return page and Page([_job(row) for row in page.rows], page.has_more)
+
+    def change_job(
+        self,
+        job_id: str,
+        *,
+        only_in: Iterable[str],
+        document: Mapping[str, Any] | None = None,
+        plan: Mapping[str, Any] | None = None,
+        events: Iterable[Mapping[str, Any]] = (),
+        models: Iterable[StoredModel] = (),
+    ) -> Job | None:
+        """Change a job and say so in its events, in one step.
+
+        Returns:
+            The job as it is now, or ``None`` (and nothing is written) when it has left the
+            states ``only_in``: another change came first.
+        """
+        with self._transaction() as db:
+            row = db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
+            if row is None or row[1] not in tuple(only_in):
+                return None
+            job = _job(row)
+            new = Job(
+                job_id,
+                str((document or {}).get("status", job.status)),
+                {**job.document, **(document or {})},
+                {**job.plan, **(plan or {})},
+            )
+            db.execute(
+                "UPDATE jobs SET status = ?, document = ?, plan = ? WHERE id = ?",
+                (new.status, json.dumps(new.document), json.dumps(new.plan), job_id),
+            )
+            self._insert_events(db, job_id, events)
+            for model in models:
+                self._insert_model(db, model)
+        return new
+
+    # --- events and checkpoints
+
+    def add_events(self, job_id: str, events: Iterable[Mapping[str, Any]]) -> None:
+        """Append to a job's events."""
+        with self._transaction() as db:
+            self._insert_events(db, job_id, events)
+
+    def list_events(self, job_id: str, *, after: str | None, limit: int) -> Page | None:
+        """Events of a job, newest first."""
+        return self._documents("events", job_id, after, limit)
+
+    def metrics(self, job_id: str) -> list[dict[str, Any]]:
+        """Metrics of every step that was reported, in order."""
+        rows = self._db.execute(
+            "SELECT document FROM events WHERE job_id = ? AND json_extract(document, '$.type') = 'metrics' "
+            "ORDER BY seq",
+            (job_id,),
+        )
+        return [json.loads(row[0])["data"] for row in rows]
+
+    def add_checkpoint(
+        self, job_id: str, document: Mapping[str, Any], model: StoredModel, event: Mapping[str, Any]
+    ) -> None:
+        """Record a usable checkpoint with its event."""
+        with self._transaction() as db:
+            db.execute(
+                "INSERT INTO checkpoints (id, job_id, document) VALUES (?, ?, ?)",
+                (document["id"], job_id, json.dumps(document)),
+            )
+            self._insert_model(db, model)
+            self._insert_events(db, job_id, [event])
+
+    def list_checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page | None:
+        """Checkpoints of a job, newest first."""
+        return self._documents("checkpoints", job_id, after, limit)
+
+    def checkpoints(self, job_id: str) -> list[dict[str, Any]]:
+        """All checkpoints of a job, oldest first."""
+        rows = self._db.execute("SELECT document FROM checkpoints WHERE job_id = ? ORDER BY seq", (job_id,))
+        return [json.loads(row[0]) for row in rows]
+
+    def delete_checkpoint(self, checkpoint: Mapping[str, Any]) -> None:
+        """Forget a checkpoint and the model by which it was reached."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM checkpoints WHERE id = ?", (checkpoint["id"],))
+            db.execute("DELETE FROM models WHERE id = ?", (checkpoint["fine_tuned_model_checkpoint"],))
+
+    # --- models
+
+    def model(self, name: str) -> StoredModel | None:
+        """A fine-tuned model or checkpoint by its full name."""
+        row = self._db.execute(f"SELECT {MODEL_COLUMNS} FROM models WHERE id = ?", (name,)).fetchone()
+        return StoredModel(*row) if row else None
+
+    def list_models(self) -> list[StoredModel]:
+        """All fine-tuned models and checkpoints, oldest first."""
+        return [
+            StoredModel(*row) for row in self._db.execute(f"SELECT {MODEL_COLUMNS} FROM models ORDER BY seq")
+        ]
+
+    def delete_model(self, name: str) -> bool:
+        """Forget a fine-tuned model; its adapter folder is the caller's to remove."""
+        with self._transaction() as db:
+            return db.execute("DELETE FROM models WHERE id = ?", (name,)).rowcount > 0
+
+    # --- inside
+
+    def _insert_events(
+        self, db: sqlite3.Connection, job_id: str, events: Iterable[Mapping[str, Any]]
+    ) -> None:
+        for event in events:
+            db.execute(
+                "INSERT INTO events (id, job_id, document) VALUES (?, ?, ?)",
+                (event["id"], job_id, json.dumps(event)),
+            )
+
+    def _insert_model(self, db: sqlite3.Connection, model: StoredModel) -> None:
+        db.execute(
+            "INSERT OR REPLACE INTO models (id, created_at, base, base_path, adapter, job_id) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            (model.id, model.created_at, model.base, model.base_path, model.adapter, model.job_id),
+        )
+
+    def _documents(self, table: str, job_id: str, after: str | None, limit: int) -> Page | None:
+        page = self._page(table, "document", ["job_id = ?"], [job_id], after, limit, False)
+        return page and Page([json.loads(row[0]) for row in page.rows], page.has_more)
+
+    def _page(
+        self,
+        table: str,
+        columns: str,
+        where: list[str],
+        values: list[Any],
+        after: str | None,
+        limit: int,
+        ascending: bool,
+    ) -> Page | None:
+        """Rows behind a cursor; ``None`` where the cursor names nothing."""
+        if after is not None:
+            cursor = self._db.execute(f"SELECT seq FROM {table} WHERE id = ?", (after,)).fetchone()
+            if cursor is None:
+                return None
+            where = [*where, "seq > ?" if ascending else "seq < ?"]
+            values = [*values, cursor[0]]
+        condition = f"WHERE {' AND '.join(where)} " if where else ""
+        order = "ASC" if ascending else "DESC"
+        rows = self._db.execute(
+            f"SELECT {columns} FROM {table} {condition}ORDER BY seq {order} LIMIT ?", [*values, limit + 1]
+        ).fetchall()
+        return Page(rows[:limit], len(rows) > limit)
+
+
+FILE_COLUMNS = "id, blob, bytes, created_at, expires_at, filename, purpose"
+JOB_COLUMNS = "id, status, document, plan"
+MODEL_COLUMNS = "id, created_at, base, base_path, adapter, job_id"
+NOT_EXPIRED = "(expires_at IS NULL OR expires_at > ?)"
+
+
+def _job(row: tuple[str, str, str, str]) -> Job:
+    return Job(row[0], row[1], json.loads(row[2]), json.loads(row[3]))

@@ -1,0 +1,131 @@
+"""Validation: from an accepted job to a queued one, or to a failed one with the reasons."""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.api.bases import Base, advice, resolve_base
+from understudy.api.events import message_event
+from understudy.api.files import FileDesk
+from understudy.api.hyperparameters import resolve
+from understudy.api.settings import ServerSettings
+from understudy.api.store import Job, Store
+from understudy.errors import UnderstudyError
+
+__all__ = ["fail_job", "validate_job"]
+
+logger = logging.getLogger(__name__)
+
+SHOWN_PROBLEMS = 20
+SHOWN_WARNINGS = 5
+
+
+@dataclass(frozen=True)
+class _Fault(Exception):
+    """Why a job fails before it starts."""
+
+    message: str
+    code: str
+    param: str | None
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What the checks found out."""
+
+    base_path: Path
+    hyperparameters: dict[str, Any]
+    warnings: list[str]
+
+
+async def validate_job(job: Job, store: Store, files: FileDesk, settings: ServerSettings) -> None:
+    """Check a job's files, fetch its base model, settle its numbers, and queue it."""
+    names = f"training file: {job.document['training_file']}"
+    if job.document["validation_file"]:
+        names += f" and validation file: {job.document['validation_file']}"
+    store.add_events(job.id, [message_event(f"Validating {names}")])
+    try:
+        checked = await asyncio.to_thread(_check, job, files)
+    except _Fault as fault:
+        fail_job(store, job.id, fault.message, fault.code, fault.param)
+        return
+    except UnderstudyError as error:
+        fail_job(store, job.id, str(error), "model_not_available", "model")
+        return
+    except Exception as error:
+        logger.exception("checking job %s failed", job.id)
+        fail_job(store, job.id, f"The files could not be checked ({error}).", "server_error", None)
+        return
+    method = {"type": "supervised", "supervised": {"hyperparameters": checked.hyperparameters}}
+    events = [message_event(text, "warn") for text in checked.warnings]
+    store.change_job(
+        job.id,
+        only_in=["validating_files"],
+        document={"status": "queued", "hyperparameters": checked.hyperparameters, "method": method},
+        plan={"base_path": str(checked.base_path)},
+        events=[*events, message_event("Files validated, moving job to queued state")],
+    )
+
+
+def fail_job(
+    store: Store, job_id: str, message: str, code: str, param: str | None, only_in: str = "validating_files"
+) -> None:
+    """End a job that cannot succeed, unless it has left the state in which that was found out."""
+    document = {
+        "status": "failed",
+        "finished_at": int(time.time()),
+        "estimated_finish": None,
+        "error": {"code": code, "message": message, "param": param},
+    }
+    event = message_event(f"The job failed: {message}", "error")
+    store.change_job(job_id, only_in=[only_in], document=document, events=[event])
+
+
+def _check(job: Job, files: FileDesk) -> _Checked:
+    examples, warnings = _check_file(files, job.plan["training_blob"], "training_file")
+    if job.plan["validation_blob"]:
+        warnings += _check_file(files, job.plan["validation_blob"], "validation_file")[1]
+    base = Base(**job.plan["base"])
+    base_path = Path(job.plan["base_path"]) if job.plan["base_path"] else resolve_base(base.source)
+    numbers = resolve(job.document["hyperparameters"], examples, advice(base.source))
+    return _Checked(base_path, numbers, warnings)
+
+
+def _check_file(files: FileDesk, blob: str, param: str) -> tuple[int, list[str]]:
+    """Number of examples and warnings of one file.
+
+    Raises:
+        _Fault: The file cannot be trained on.
+    """
+    from understudy.dataset import check_file
+
+    result = check_file(files.blobs.path(blob), method="supervised")
+    errors = [problem for problem in result.problems if problem.severity == "error"]
+    if param == "validation_file":
+        # Ten examples are needed to train, not to measure.
+        errors = [problem for problem in errors if problem.code != "invalid_n_examples"]
+    if errors:
+        raise _fault(errors, param)
+    warnings = [_sentence(problem) for problem in result.problems if problem.severity != "error"]
+    if len(warnings) > SHOWN_WARNINGS:
+        more = len(warnings) - SHOWN_WARNINGS
+        warnings = [*warnings[:SHOWN_WARNINGS], f"… and {more} more warnings about the file."]
+    return result.examples, warnings
+
+
+def _fault(errors: list[Any], param: str) -> _Fault:
+    """All faults of a file in one message, numbered as the file's examples."""
+    codes = {problem.code for problem in errors}
+    code = "invalid_n_examples" if codes == {"invalid_n_examples"} else f"invalid_{param}"
+    shown = "; ".join(_sentence(problem) for problem in errors[:SHOWN_PROBLEMS])
+    more = f"; and {len(errors) - SHOWN_PROBLEMS} more" if len(errors) > SHOWN_PROBLEMS else ""
+    kind = param.replace("_", " ")
+    return _Fault(f"The job failed due to an invalid {kind}. {shown}{more}", code, param)
+
+
+def _sentence(problem: Any) -> str:
+    place = f"Example {problem.example}: " if problem.example else ""
+    return f"{place}{problem.message} {problem.remedy or ''}".strip()

@@ -1,0 +1,129 @@
+"""``understudy serve``: the OpenAI-compatible server by itself."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from understudy.api.settings import ServerSettings
+    from understudy.client.embedded import Announcement
+
+__all__ = ["serve_command"]
+
+DEFAULT_PORT = 8321
+
+
+def serve_command(
+    port: Annotated[int, typer.Option(help="Port; 0 takes any free one.")] = DEFAULT_PORT,
+    host: Annotated[str, typer.Option(help="Interface. Others than this need the token.")] = "127.0.0.1",
+    token: Annotated[
+        str | None, typer.Option(help="What clients send as API key. Default: a random one.")
+    ] = None,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Let in every program on this machine without a key.")
+    ] = False,
+    base: Annotated[
+        str, typer.Option(help="Base model that stands in for OpenAI's names.")
+    ] = "understudy/mini",
+    training_threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of a training job. Default: all cores.")
+    ] = None,
+    inference_threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads for replies. Default: all cores.")
+    ] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="Stop the server that runs here, and end.")] = False,
+    status: Annotated[
+        bool, typer.Option("--status", help="Say whether a server runs here, and end.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --status: print JSON.")] = False,
+) -> None:
+    """Serve files, fine-tuning jobs and chat in the shape of OpenAI's API. Ctrl-C ends it."""
+    if stop:
+        _stop()
+    elif status:
+        _print_status(as_json)
+    else:
+        if no_token and token:
+            from understudy.errors import ConfigError
+
+            raise ConfigError("Give --token or --no-token, not both.")
+        secret = None if no_token else token or _random_token()
+        _serve(dict(
+            port=port, host=host, token=secret, default_base=base, training_threads=training_threads,
+            inference_threads=inference_threads,
+        ))  # fmt: skip
+
+
+def _serve(options: dict[str, Any]) -> None:
+    from understudy.api.settings import ServerSettings
+    from understudy.client.embedded import require_extra
+
+    require_extra()
+    from understudy.api.server import serve
+
+    settings = ServerSettings(**options)
+    _take_over()
+    serve(settings, lambda url: _print_ready(url, settings))
+    print("The server has ended; its workers are stopped.", file=sys.stderr)
+
+
+def _random_token() -> str:
+    import secrets
+
+    return secrets.token_urlsafe(24)
+
+
+def _take_over() -> None:
+    """End a server that a command started and that does nothing now; another keeps running."""
+    from understudy.client.embedded import find_server, is_unused, stop_server
+
+    found = find_server()
+    if found is not None and found.embedded and is_unused(found):
+        stop_server()
+        print("The server that ran in the background has ended; this one takes its place.", file=sys.stderr)
+
+
+def _print_ready(url: str, settings: ServerSettings) -> None:
+    key = settings.token or "none"
+    header = f' -H "Authorization: Bearer {key}"' if settings.token else ""
+    body = '{"model": "%s", "messages": [{"role": "user", "content": "Hello!"}]}' % settings.default_base
+    print(f"Understudy serves at {url}")
+    print(f"State: {settings.home}")
+    if settings.token is None:
+        print("No token: every program and user on this machine can use it.")
+    print()
+    print(f"curl {url}/chat/completions{header} -H 'Content-Type: application/json' -d '{body}'")
+    print(f'client = openai.OpenAI(base_url="{url}", api_key="{key}")')
+    print()
+    print("Ctrl-C ends it.", flush=True)
+
+
+def _stop() -> None:
+    from understudy.client.embedded import stop_server
+
+    print("The server has ended." if stop_server() else "No server runs here.")
+
+
+def _print_status(as_json: bool) -> None:
+    from understudy.client.embedded import find_server
+
+    found = find_server()
+    if as_json:
+        import json
+
+        print(json.dumps(_as_json(found), indent=2))
+    elif found is None:
+        print("No server runs here. Commands start one when they need it.")
+    else:
+        kind = "started by a command" if found.embedded else "started by understudy serve"
+        print(f"A server runs at {found.base_url} (process {found.pid}, version {found.version}, {kind}).")
+
+
+def _as_json(found: Announcement | None) -> dict[str, Any]:
+    if found is None:
+        return {"running": False}
+    shown = ("base_url", "pid", "version", "embedded", "default_base", "started_at")
+    return {"running": True, **{name: getattr(found, name) for name in shown}}

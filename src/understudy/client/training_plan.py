@@ -1,0 +1,203 @@
+"""Training plan: what a run will send, settled before anything is uploaded or spent."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.character.character import load_character
+from understudy.client.provider import Provider
+from understudy.errors import ConfigError, DatasetError
+from understudy.folder import CharacterFolder
+
+__all__ = ["TrainingPlan", "TrainingSettings", "choose_base", "plan_training"]
+
+OFFLINE_BASE = "understudy/mini"
+HOSTED_BASE = "gpt-4.1-mini-2025-04-14"
+DEFAULT_SEED = 1
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """What a user may set. ``None`` takes the recommendation for the base model.
+
+    Attributes:
+        base_model: Base model or ``ft:`` model to go on from; ``None`` chooses one.
+        n_epochs: Passes over the examples.
+        learning_rate_multiplier: Times the base model's learning rate.
+        suffix: Part of the model's name; ``None`` takes the character's name.
+        again: Train although the same dataset and settings have a model already.
+    """
+
+    base_model: str | None = None
+    n_epochs: int | None = None
+    batch_size: int | None = None
+    learning_rate_multiplier: float | None = None
+    seed: int = DEFAULT_SEED
+    suffix: str | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """A run as it will be sent.
+
+    Attributes:
+        fingerprint: Equal for two runs that would train the same model.
+        billed_tokens: Tokens of the examples times epochs, by OpenAI's count.
+        price_usd: What the provider charges, or ``None``: free, or not known.
+        price_note: Where the price is from, or why there is none.
+    """
+
+    character: str
+    base_model: str
+    provider: Provider
+    training_file: Path
+    validation_file: Path | None
+    hashes: dict[str, str]
+    hyperparameters: dict[str, Any]
+    seed: int
+    suffix: str
+    examples: int
+    billed_tokens: int
+    price_usd: float | None
+    price_note: str
+    fingerprint: str
+    again: bool
+    recipe: dict[str, Any]
+
+
+def plan_training(folder: CharacterFolder, provider: Provider, settings: TrainingSettings) -> TrainingPlan:
+    """Settle base model, hyperparameters and price for the dataset as it lies in the folder.
+
+    Raises:
+        DatasetError: The dataset is not built, or has been changed by hand since.
+        ConfigError: The suffix cannot be used.
+    """
+    from understudy.dataset.manifest import hash_file, load_manifest
+
+    manifest = load_manifest(folder)
+    training, validation = folder.dataset / "train.jsonl", folder.dataset / "validation.jsonl"
+    if not training.is_file():
+        raise DatasetError(f"{training}: no such file. Build the dataset: understudy build {folder.root}")
+    counts = manifest.counts["training"]
+    character = load_character(folder.character).name
+    base = settings.base_model or choose_base(provider)
+    hyperparameters = _hyperparameters(base, provider, counts.examples, settings)
+    has_validation = validation.is_file() and validation.stat().st_size > 0
+    files = [training, validation] if has_validation else [training]
+    hashes = {path.name: hash_file(path) for path in files}
+    suffix = _slug(settings.suffix) if settings.suffix is not None else _slug(character)
+    billed = counts.tokens * int(hyperparameters["n_epochs"])
+    price, note = _price(provider, base, billed)
+    return TrainingPlan(
+        character=character,
+        base_model=base,
+        provider=provider,
+        training_file=training,
+        validation_file=validation if has_validation else None,
+        hashes=hashes,
+        hyperparameters=hyperparameters,
+        seed=settings.seed,
+        suffix=suffix,
+        examples=counts.examples,
+        billed_tokens=billed,
+        price_usd=price,
+        price_note=note,
+        fingerprint=_fingerprint(hashes, base, provider, hyperparameters, settings.seed, suffix),
+        again=settings.again,
+        recipe=_plain(manifest.recipe),
+    )
+
+
+def choose_base(provider: Provider) -> str:
+    """The base model where none is named: hosted, the cheapest tunable; here, one that the machine
+    can train if it is on the disk already, else the embedded one, which needs no download."""
+    if provider.name == "openai":
+        return HOSTED_BASE
+    if provider.name != "local":
+        raise ConfigError("Name the base model that this server offers: --base-model MODEL")
+    from understudy.client.recommend import recommend_base
+
+    recommended = recommend_base().model
+    return recommended if _is_downloaded(recommended) else OFFLINE_BASE
+
+
+def _is_downloaded(name: str) -> bool:
+    try:
+        from understudy.api.bases import cached_base
+
+        return cached_base(name) is not None
+    except ImportError:
+        return False
+
+
+def _hyperparameters(
+    base: str, provider: Provider, examples: int, settings: TrainingSettings
+) -> dict[str, Any]:
+    """The recommendation for the base, overruled by what was set.
+
+    Hosted providers know no keys of ours and no better batch size or rate than their own ``auto``.
+    """
+    from understudy.api.bases import recommended_hyperparameters
+
+    chosen = recommended_hyperparameters(_recommendation_key(base), examples)
+    if provider.name != "local":
+        chosen = {"n_epochs": chosen["n_epochs"]}
+    given = {
+        "n_epochs": settings.n_epochs,
+        "batch_size": settings.batch_size,
+        "learning_rate_multiplier": settings.learning_rate_multiplier,
+    }
+    return chosen | {key: value for key, value in given.items() if value is not None}
+
+
+def _recommendation_key(base: str) -> str:
+    """The base behind an ``ft:`` name, or the name itself."""
+    return base.split(":")[1] if base.startswith("ft:") and base.count(":") >= 2 else base
+
+
+def _price(provider: Provider, base: str, billed_tokens: int) -> tuple[float | None, str]:
+    if not provider.paid:
+        return None, "on this machine, free"
+    if provider.name != "openai":
+        return None, f"the price of {provider.name} is not known here; look at its price page"
+    from understudy.cost.price import base_name, find_price
+    from understudy.errors import UnderstudyError
+
+    try:
+        price = find_price(f"ft:{base_name(base)}")
+    except UnderstudyError:
+        return None, f"the training price of {base} is not known here; look at OpenAI's price page"
+    if price.training is None:
+        return None, f"the training price of {base} is not known here; look at OpenAI's price page"
+    note = f"{price.training:g} USD per million tokens, {price.source}, {price.as_of}"
+    return price.training * billed_tokens / 1e6, note
+
+
+def _slug(text: str) -> str:
+    """``Princess Ophelia`` -> ``princess-ophelia``, at most 18 characters, which every provider takes."""
+    slug = re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:18].strip("-")
+    if text.strip() and not slug:
+        return "character"
+    return slug
+
+
+def _fingerprint(
+    hashes: dict[str, str],
+    base: str,
+    provider: Provider,
+    hyperparameters: dict[str, Any],
+    seed: int,
+    suffix: str,
+) -> str:
+    parts = [hashes, base, provider.name, provider.base_url, hyperparameters, seed, suffix]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _plain(recipe: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return dict(json.loads(json.dumps(asdict(recipe), default=str)))

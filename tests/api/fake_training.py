@@ -1,0 +1,86 @@
+"""A training process that trains nothing but speaks the protocol, for tests of the server.
+
+What it does is chosen by words in the training file: FAKE_CRASH, FAKE_KILLED, FAKE_FAIL, FAKE_SLOW.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+spec = json.loads(Path(sys.argv[1]).read_text())
+output = Path(spec["output_directory"])
+text = Path(spec["training_file"]).read_text(encoding="utf-8-sig")
+examples = sum(1 for line in text.splitlines() if line.strip())
+epochs, size = spec["hyperparameters"]["n_epochs"], spec["hyperparameters"]["batch_size"]
+per_epoch = -(-examples // size)
+total = epochs * per_epoch
+stopping = False
+
+
+def stop(*_):
+    global stopping
+    stopping = True
+
+
+signal.signal(signal.SIGTERM, stop)
+
+
+def send(**event):
+    print(json.dumps(event), flush=True)
+
+
+def save(name):
+    folder = output / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "adapter_model.safetensors").write_bytes(b"weights " + name.encode())
+    (folder / "adapter_config.json").write_text("{}")
+    return str(folder)
+
+
+done = max((int(p.name[11:]) for p in output.glob("checkpoint-*")), default=0)
+send(event="started", total_steps=total, examples=examples, tokens_per_epoch=1000,
+     learned_tokens_per_epoch=300, resumed_from_step=done or None)  # fmt: skip
+if "FAKE_FAIL" in text:
+    send(
+        event="failed",
+        code="invalid_training_file",
+        message="Example 3 learns nothing.",
+        param="training_file",
+    )
+    sys.exit(1)
+for step in range(done + 1, total + 1):
+    metrics = {"train_loss": 2.0 / step, "train_mean_token_accuracy": 0.5}
+    if step % per_epoch == 0:
+        metrics |= {"full_valid_loss": 1.5, "full_valid_mean_token_accuracy": 0.4}
+    send(
+        event="step",
+        step=step,
+        total_steps=total,
+        learned_tokens_per_second=100.0,
+        seconds_left=1.0,
+        **metrics,
+    )
+    if "FAKE_CRASH" in text and step == 2:
+        sys.exit("boom: no such luck")
+    if "FAKE_KILLED" in text and step == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if step % per_epoch == 0 or stopping:
+        path = save(f"checkpoint-{step}")
+        send(event="checkpoint", step=step, epoch=step // per_epoch, path=path,
+             epoch_end=step % per_epoch == 0, **metrics)  # fmt: skip
+    if stopping:
+        send(event="stopped", step=step)
+        sys.exit(0)
+    time.sleep(0.2 if "FAKE_SLOW" in text else 0.002)
+send(
+    event="done",
+    trained_tokens=1000 * epochs,
+    path=save("model"),
+    seconds=1.0,
+    learned_tokens_per_second=100.0,
+)
