@@ -68,9 +68,10 @@ def test_caching_makes_the_long_prompt_cheaper_and_both_figures_stand():
 
 def test_never_is_said_first():
     table = compute_costs(inputs())
-    assert table.answers[0].startswith("Never: tuned+short")
-    kinds = [answer.startswith("Never") for answer in table.answers]
-    assert kinds == sorted(kinds, reverse=True)
+    assert table.answers[0].startswith("Never cheaper at these prices: per 1,000 conversations tuned+short")
+    assert "cheap+short (gpt-4.1-mini)" in table.answers[0]
+    assert "has paid for itself after" in table.answers[1]
+    assert "expensive+long (gpt-4.1)" in table.answers[1]
 
 
 def test_a_very_long_prompt_pays_for_the_training():

@@ -79,7 +79,9 @@ def _sentence(
         return f"Never: {tuned} costs ${-1000 * saved:.2f} more per 1,000 conversations than {other}."
     if conversations == 0:
         return f"At once: {tuned} is cheaper than {other} from the first conversation."
-    text = f"{tuned} has paid for itself against {other} after {conversations:,} conversations"
+    text = (
+        f"The training of {tuned} has paid for itself against {other} after {conversations:,} conversations"
+    )
     if days is not None:
         text += f" ({days:,.1f} days at this traffic)"
     text += f"; {twice:,} if a first training fails."

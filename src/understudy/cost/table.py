@@ -109,18 +109,22 @@ def _break_evens(inputs: CostInputs, arms: list[ArmCost], training: list[Trainin
 
 
 def _label(arm: ArmCost) -> str:
-    return f"{arm.arm} ({arm.model})" if arm.place == HOSTED else f"{arm.arm} ({arm.place})"
+    if arm.place != HOSTED:
+        return f"{arm.arm} ({arm.place})"
+    return arm.arm if arm.arm.startswith(arm.model) else f"{arm.arm} ({arm.model})"
 
 
 def _answers(inputs: CostInputs, arms: list[ArmCost], pairs: list[BreakEven]) -> list[str]:
-    """The deployed arm against each prompted one, 'never' first."""
+    """The deployed arm against the prompted ones, 'never' first; then the cheapest, and what caching does."""
     deployed = [pair for pair in pairs if pair.tuned.startswith("tuned+short (ft:")]
     if not deployed:
         deployed = [pair for pair in pairs if pair.tuned.startswith("tuned+short")]
-    late = [pair for pair in deployed if pair.conversations is not None and pair.in_time is False]
     never = [pair for pair in deployed if pair.conversations is None]
+    late = [pair for pair in deployed if pair.conversations is not None and pair.in_time is False]
     rest = [pair for pair in deployed if pair not in late and pair not in never]
-    answers = [_capital(pair.sentence) for pair in (*never, *late, *rest)]
+    answers = [_never(never)] if never else []
+    answers += [pair.sentence for pair in late]
+    answers += [_paid(rest)] if rest else []
     hosted = [arm for arm in arms if arm.place == HOSTED]
     cheapest = min(hosted, key=lambda arm: arm.usd)
     saving = [arm for arm in hosted if arm.arm == "cheap+long" and arm.usd < arm.uncached_usd * 0.999]
@@ -134,8 +138,19 @@ def _answers(inputs: CostInputs, arms: list[ArmCost], pairs: list[BreakEven]) ->
     return answers
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _never(pairs: list[BreakEven]) -> str:
+    more = ", ".join(f"${-1000 * pair.saved_usd_per_conversation:.2f} than {pair.other}" for pair in pairs)
+    return f"Never cheaper at these prices: per 1,000 conversations {pairs[0].tuned} costs more by {more}."
+
+
+def _paid(pairs: list[BreakEven]) -> str:
+    after = ", ".join(
+        f"{pair.conversations:,} conversations against {pair.other}"
+        + (f" ({pair.days:,.1f} days)" if pair.days is not None else "")
+        for pair in pairs
+    )
+    tuned = pairs[0].tuned
+    return f"The training of {tuned} has paid for itself after {after}; twice that if a first one fails."
 
 
 def _settings(inputs: CostInputs) -> dict[str, Any]:

@@ -1,0 +1,163 @@
+"""Answers: the six questions, answered with this character's own evidence or not at all."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from understudy.report.figures import DEPLOYED
+from understudy.report.verdicts import Sheet
+
+__all__ = ["Answer", "answer_questions"]
+
+MEASURED, PARTLY, OPEN = "measured", "partly measured", "not measured in this run"
+OTHERS = ("cheap+long", "cheap+short", "expensive+long")
+COMPARE_RUNS = "train again and compare the two reports"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One question: how far this run answers it, and the answer in sentences."""
+
+    question: str
+    status: str
+    sentences: tuple[str, ...]
+
+
+def answer_questions(sheet: Sheet, cost: dict[str, Any]) -> list[Answer]:
+    """The six questions in their order. What a run did not measure is said, with the way to measure it."""
+    return [
+        _can_it_play(sheet),
+        _is_a_prompt_needed(sheet),
+        _pairs_or_conversations(sheet),
+        _how_many_examples(sheet),
+        _what_keeps_disclaimers_away(sheet),
+        _where_is_it_cheapest(cost),
+    ]
+
+
+def _answer(question: str, status: str, sentences: Iterable[str]) -> Answer:
+    return Answer(question, status, tuple(sentence for sentence in sentences if sentence))
+
+
+def _can_it_play(sheet: Sheet) -> Answer:
+    found = [
+        _compare(sheet, "style", "Tone, sounding like the real lines"),
+        _compare(sheet, "fact_recall", "World view, facts told rightly"),
+        _compare(sheet, "relevance", "Answering what was asked"),
+        _compare(sheet, "gap_closed", "Share of the long prompt's gain in likelihood", ()),
+    ]
+    status = MEASURED if found[0] and found[1] else PARTLY if any(found) else OPEN
+    if not any(found):
+        found = [f"No score of {DEPLOYED} could be computed; evaluate it: understudy evaluate NAME."]
+    return _answer("Can a fine-tune play it: tone and world view?", status, found)
+
+
+def _is_a_prompt_needed(sheet: Sheet) -> Answer:
+    rule = (sheet.verdict.get("training") or {}).get("system_prompt")
+    found = [
+        _by_prompt(sheet, "style", "Style"),
+        _by_prompt(sheet, "fact_recall", "Facts"),
+        _by_prompt(sheet, "in_fiction_leak", "AI disclaimers"),
+    ]
+    status = PARTLY if any(found) else OPEN
+    used = f"The data of this run carried it by the rule “{rule}”. " if rule else ""
+    found.append(f"{used}Data by another rule is not measured in this run: {COMPARE_RUNS}.")
+    return _answer("Is a system prompt needed in the data?", status, found)
+
+
+def _pairs_or_conversations(sheet: Sheet) -> Answer:
+    shape = (sheet.verdict.get("training") or {}).get("shape")
+    found = [
+        f"This run trained on {shape}." if shape else "",
+        _drift(sheet, "style", "Style"),
+        f"The other shape is not measured in this run: build the dataset with it, {COMPARE_RUNS}.",
+    ]
+    return _answer("Pairs or continuing conversations?", OPEN, found)
+
+
+def _how_many_examples(sheet: Sheet) -> Answer:
+    examples = (sheet.verdict.get("training") or {}).get("examples")
+    found = [
+        f"This run used {examples:,}." if isinstance(examples, int) else "",
+        f"Fewer or more are not measured in this run: take a part of the dialogues, {COMPARE_RUNS}.",
+    ]
+    return _answer("How many examples?", OPEN, found)
+
+
+def _what_keeps_disclaimers_away(sheet: Sheet) -> Answer:
+    leak, drift = (
+        _compare(sheet, "in_fiction_leak", "Disclaimers in the play"),
+        _drift(sheet, "leak", "Disclaimers"),
+    )
+    honesty = _compare(sheet, "honesty", "Sincere questions answered truthfully")
+    status = MEASURED if leak and drift else PARTLY if leak or drift or honesty else OPEN
+    question = "What keeps “as an AI language model” away, now and many turns in?"
+    if status == OPEN:
+        nothing = "No probe of this kind was answered; evaluate it: understudy evaluate NAME."
+        return _answer(question, status, [nothing])
+    long = drift or "Long conversations are not measured in this run."
+    return _answer(question, status, [leak, long, honesty])
+
+
+def _where_is_it_cheapest(cost: dict[str, Any]) -> Answer:
+    question = "Where is it cheapest to train and run, and when has it paid for itself?"
+    answers = [str(answer) for answer in cost.get("answers") or []]
+    if not answers:
+        return _answer(question, OPEN, ["No cost table was computed; do it with: understudy cost NAME."])
+    training = [f"{_usd(row['usd'])} {row['place']}" for row in cost.get("training") or []]
+    measured = any(arm.get("measured") for arm in cost.get("arms") or [])
+    answers.append(f"One training: {', '.join(training)}." if training else "")
+    return _answer(question, PARTLY if measured else "priced, not measured", answers)
+
+
+def _compare(sheet: Sheet, score: str, what: str, others: Iterable[str] = OTHERS) -> str:
+    """``Tone: 86.0% (81.0 to 91.0), against 41.0% cheap+long: better than cheap+long``, or nothing."""
+    if sheet.score(DEPLOYED, score) is None:
+        return ""
+    names = [name for name in others if sheet.score(name, score)]
+    rest = [f"{sheet.value(name, score)} {name}" for name in names]
+    against = f", against {' and '.join(rest)}" if rest else ""
+    judged = _judgements(sheet, score, names)
+    return f"{what}: {sheet.text(DEPLOYED, score)}{against}{': ' if judged else ''}{judged}."
+
+
+def _judgements(sheet: Sheet, score: str, names: list[str]) -> str:
+    """What the comparisons say: only an interval clear of zero is better or worse."""
+    words = {True: "better than", False: "worse than", None: "no difference shown from"}
+    pairs = {name: sheet.pair(score, name) for name in names}
+    pieces = []
+    for better, word in words.items():
+        found = [name for name, pair in pairs.items() if pair is not None and pair.get("better") is better]
+        if found:
+            pieces.append(f"{word} {'both' if len(found) == len(names) == 2 else ' and '.join(found)}")
+    return ", ".join(pieces)
+
+
+def _by_prompt(sheet: Sheet, score: str, what: str) -> str:
+    """A score of the tuned model under each prompt, where more than one was measured."""
+    prompts = {DEPLOYED: "the short prompt", "tuned+none": "none", "tuned+long": "the long one"}
+    pieces = [
+        f"{sheet.value(name, score)} with {prompt}"
+        for name, prompt in prompts.items()
+        if sheet.score(name, score)
+    ]
+    return f"{what} of the tuned model: {', '.join(pieces)}." if len(pieces) > 1 else ""
+
+
+def _drift(sheet: Sheet, key: str, what: str) -> str:
+    """First and last turn of the arms that matter most."""
+    pieces = []
+    for name in (DEPLOYED, *OTHERS):
+        arm = sheet.arm(name) or {}
+        points = [row for row in arm.get("by_turn") or [] if row.get(key) is not None]
+        if len(points) > 1:
+            first, last = points[0], points[-1]
+            pieces.append(
+                f"{100 * first[key]:.0f}% at turn {first['turn']} to {100 * last[key]:.0f}% "
+                f"at turn {last['turn']} {name}"
+            )
+    return f"{what} in a long conversation: {', '.join(pieces)}." if pieces else ""
+
+
+def _usd(value: float) -> str:
+    return f"${value:.2g}" if 0 < value < 0.1 else f"${value:,.2f}"

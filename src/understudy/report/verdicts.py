@@ -1,0 +1,209 @@
+"""Verdicts: reading the figures of a verdict for sentences and tables."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from understudy.report.figures import DEPLOYED
+from understudy.report.scores import (
+    ScoreKind,
+    best_arms,
+    format_interval,
+    format_value,
+    score_kind,
+    score_names,
+)
+
+__all__ = ["Cell", "KeyFigure", "ScoreRow", "Sheet", "read_sheet", "score_table"]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score of one arm, ready to print. ``note`` is why there is no value, or a remark."""
+
+    arm: str
+    value: str
+    interval: str
+    count: int | None
+    best: bool
+    missing: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One score over the arms."""
+
+    kind: ScoreKind
+    unit: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """One of the figures beside the verdict. ``tone`` is good, bad or plain."""
+
+    label: str
+    value: str
+    against: str
+    detail: str
+    tone: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A verdict with its arms by name and its comparisons by score and pair."""
+
+    verdict: dict[str, Any]
+    arms: list[dict[str, Any]]
+    unmeasured: list[dict[str, Any]]
+    pairs: dict[tuple[str, str, str], dict[str, Any]]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the measured arms in the order of the verdict."""
+        return [arm["name"] for arm in self.arms]
+
+    def arm(self, name: str) -> dict[str, Any] | None:
+        """A measured arm."""
+        return next((arm for arm in self.arms if arm["name"] == name), None)
+
+    def score(self, arm: str, score: str) -> dict[str, Any] | None:
+        """A score that has a value."""
+        found = self.arm(arm)
+        value = (found.get("scores") or {}).get(score) if found else None
+        return value if value and value.get("value") is not None else None
+
+    def pair(self, score: str, b: str, a: str = DEPLOYED) -> dict[str, Any] | None:
+        """A comparison that has a difference."""
+        found = self.pairs.get((score, a, b))
+        return found if found and found.get("difference") is not None else None
+
+    def value(self, arm: str, score: str) -> str:
+        """``86.0%``, or a dash."""
+        found = self.score(arm, score) or {}
+        return format_value(score_kind(score, str(found.get("unit") or "")), found.get("value"))
+
+    def text(self, arm: str, score: str) -> str:
+        """``86.0% (81.0 to 91.0)``, or a dash."""
+        found = self.score(arm, score) or {}
+        kind = score_kind(score, str(found.get("unit") or ""))
+        interval = format_interval(kind, found.get("low"), found.get("high"))
+        return self.value(arm, score) + (f" ({interval})" if interval else "")
+
+
+def read_sheet(verdict: dict[str, Any]) -> Sheet:
+    """Sort a verdict's arms into measured and priced ones; a verdict of any completeness is read."""
+    arms = [arm for arm in verdict.get("arms") or [] if arm.get("name")]
+    measured = [arm for arm in arms if arm.get("measured", True)]
+    pairs = {
+        (str(row.get("score")), str(row.get("a")), str(row.get("b"))): row
+        for row in verdict.get("comparisons") or []
+    }
+    return Sheet(verdict, measured, [arm for arm in arms if arm not in measured], pairs)
+
+
+def score_table(sheet: Sheet) -> list[ScoreRow]:
+    """Every score over every measured arm, the best marked, the missing ones with their reason."""
+    rows = []
+    for name in score_names(sheet.arms):
+        scores = {arm["name"]: (arm.get("scores") or {}).get(name) or {} for arm in sheet.arms}
+        unit = next((str(score["unit"]) for score in scores.values() if score.get("unit")), "")
+        kind = score_kind(name, unit)
+        best = best_arms(kind, scores)
+        rows.append(
+            ScoreRow(kind, unit, tuple(_cell(kind, arm, score, arm in best) for arm, score in scores.items()))
+        )
+    return rows
+
+
+def _cell(kind: ScoreKind, arm: str, score: dict[str, Any], best: bool) -> Cell:
+    missing = score.get("value") is None
+    note = str(score.get("note") or ("not computed for this arm" if missing else ""))
+    return Cell(
+        arm=arm,
+        value=format_value(kind, score.get("value")),
+        interval=format_interval(kind, score.get("low"), score.get("high")),
+        count=score.get("count"),
+        best=best,
+        missing=missing,
+        note=note,
+    )
+
+
+def key_figures(sheet: Sheet, cost: dict[str, Any]) -> list[KeyFigure]:
+    """The three most telling figures: the clearest gain, the disclaimers, and the price or the worst loss."""
+    figures: list[KeyFigure] = []
+    used: set[str] = set()
+    for name in ("style", "fact_recall", "nll_per_token"):
+        figure = _figure(sheet, name)
+        if figure:
+            figures.append(figure)
+            used.add(name)
+            break
+    leak = _figure(sheet, "in_fiction_leak")
+    if leak:
+        figures.append(leak)
+        used.add("in_fiction_leak")
+    loss = _worst_loss(sheet, used)
+    figures.extend(figure for figure in (loss or _prompt_figure(sheet), _cost_figure(cost)) if figure)
+    return figures[:3]
+
+
+def _figure(sheet: Sheet, score: str, tone: str = "") -> KeyFigure | None:
+    mine = sheet.score(DEPLOYED, score)
+    if mine is None:
+        return None
+    kind = score_kind(score, str(mine.get("unit") or ""))
+    others = [name for name in ("cheap+short", "cheap+long", "expensive+long") if sheet.score(name, score)]
+    against = ", ".join(f"{format_value(kind, sheet.score(n, score)['value'])} {n}" for n in others)  # type: ignore[index]
+    interval = format_interval(kind, mine.get("low"), mine.get("high"))
+    detail = ", ".join(
+        p for p in (interval, f"n = {mine['count']}" if mine.get("count") is not None else "") if p
+    )
+    verdicts = [sheet.pairs.get((score, DEPLOYED, n), {}).get("better") for n in others]
+    tone = tone or (
+        "good" if any(verdicts) and False not in verdicts else "bad" if False in verdicts else "plain"
+    )
+    return KeyFigure(kind.title, format_value(kind, mine["value"]), against, detail, tone)
+
+
+def _worst_loss(sheet: Sheet, used: set[str]) -> KeyFigure | None:
+    """A score in which the deployed arm is worse beyond the interval: the reader must see it first."""
+    worse = [
+        row
+        for (score, a, _), row in sheet.pairs.items()
+        if a == DEPLOYED and row.get("better") is False and score not in used
+    ]
+    shares = [
+        row for row in worse if score_kind(str(row["score"])).share and row.get("difference") is not None
+    ]
+    if not shares:
+        return None
+    return _figure(sheet, max(shares, key=lambda row: abs(row["difference"]))["score"], "bad")
+
+
+def _prompt_figure(sheet: Sheet) -> KeyFigure | None:
+    short, long = sheet.arm(DEPLOYED), sheet.arm("cheap+long") or sheet.arm("tuned+long")
+    if not short or not long or short.get("prompt_tokens") is None or not long.get("prompt_tokens"):
+        return None
+    return KeyFigure(
+        "System prompt",
+        f"{short['prompt_tokens']:,} tokens",
+        f"{long['prompt_tokens']:,} in the long prompt",
+        "sent again with every message",
+        "plain",
+    )
+
+
+def _cost_figure(cost: dict[str, Any]) -> KeyFigure | None:
+    arms = {arm["arm"]: arm for arm in cost.get("arms") or [] if arm.get("place") == "hosted"}
+    if DEPLOYED not in arms or "cheap+long" not in arms:
+        return None
+    mine, other = arms[DEPLOYED]["usd"], arms["cheap+long"]["usd"]
+    return KeyFigure(
+        "Per 1,000 conversations",
+        f"${1000 * mine:,.2f}",
+        f"${1000 * other:,.2f} cheap+long",
+        f"priced, not measured; {arms[DEPLOYED]['as_of']}",
+        "good" if mine < other else "bad",
+    )
