@@ -101,13 +101,13 @@ def _notes(
             f"Too few groups to fill {' and '.join(empty)}. Give scenes or topics groups of their own."
         )
     if splitting.joined:
-        notes.append(
-            f"{splitting.joined} groups were kept with another one, because they share nearly equal lines."
-        )
+        joined = "1 group was" if splitting.joined == 1 else f"{splitting.joined} groups were"
+        notes.append(f"{joined} kept with another one, because they share nearly equal lines.")
     if splitting.dropped:
+        left = "1 dialogue was" if len(splitting.dropped) == 1 else f"{len(splitting.dropped)} dialogues were"
         notes.append(
-            f"{len(splitting.dropped)} dialogues were left out of training, because a line in them is nearly "
-            "the same as a held-out one (see 'dropped' in the manifest)."
+            f"{left} left out of training, because a line in it is nearly the same as a held-out one "
+            "(see 'dropped' in the manifest)."
         )
     if too_long:
         notes.append(

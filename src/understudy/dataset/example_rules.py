@@ -45,7 +45,7 @@ def _other_format(row: Mapping[str, Any], place: Place, wanted: str) -> None:
     elif "conversations" in row:
         place.error(
             "unexpected format: 'conversations' (ShareGPT) instead of 'messages'.",
-            "Rename it to 'messages', 'from' to 'role' (human: user, gpt: assistant) and 'value' to 'content'.",
+            "Rename it to 'messages', 'from' to 'role' (human is user, gpt assistant), 'value' to 'content'.",
         )
     elif "instruction" in row and "output" in row:
         place.error(

@@ -4,8 +4,9 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-__all__ = ["MIN_QUESTION_WORDS", "MIN_WORDS", "find_near_duplicates", "normalize_line"]
+__all__ = ["MIN_QUESTION_WORDS", "MIN_WORDS", "LineClasses", "classify_lines", "normalize_line"]
 
 # "Yes.", "Hello there." and "What do you mean?" stand in every conversation: shorter lines than these
 # tell nothing about a test line, and would tie all scenes of a play into one. Measured on three
@@ -39,38 +40,53 @@ def _prefixes(sets: Sequence[frozenset[str]], threshold: float) -> Iterator[tupl
         yield number, sorted(one, key=lambda s: (counts[s], s))[:length]
 
 
-def find_near_duplicates(lines: Sequence[str], threshold: float = 0.7) -> list[tuple[int, int]]:
-    """Pairs of lines whose sets of four-character runs have a Jaccard similarity of ``threshold`` or more.
+@dataclass(frozen=True)
+class LineClasses:
+    """Lines grouped into classes of equal ones, and which classes are nearly equal.
+
+    members: Positions of the lines of each class. near: For each class itself and the classes like it.
+    """
+
+    members: list[list[int]]
+    near: list[set[int]]
+
+    def pairs(self) -> set[tuple[int, int]]:
+        """All pairs of positions ``(i, j)``, ``i < j``, of equal or nearly equal lines."""
+        return {
+            (i, j)
+            for number, others in enumerate(self.near)
+            for other in others
+            for i in self.members[number]
+            for j in self.members[other]
+            if i < j
+        }
+
+
+def classify_lines(
+    lines: Sequence[str], threshold: float = 0.7, *, min_words: int = MIN_WORDS
+) -> LineClasses:
+    """Find lines whose sets of four-character runs have a Jaccard similarity of ``threshold`` or more.
 
     Args:
-        lines: Any text; lines of fewer than ``MIN_WORDS`` words pair with nothing.
+        lines: Any text; punctuation and case do not count.
         threshold: 0 to 1. At 0.7 a line of ten words may differ in one or two of them.
-
-    Returns:
-        Pairs of positions ``(i, j)`` with ``i < j``, sorted. Equal lines come as a chain, not as
-        all their pairs.
+        min_words: Shorter lines belong to no class.
     """
-    pairs: set[tuple[int, int]] = set()
-    first_of: dict[str, int] = {}
+    positions: dict[str, list[int]] = defaultdict(list)
     for position, line in enumerate(map(normalize_line, lines)):
-        if line.count(" ") + 1 < MIN_WORDS:
-            continue
-        if line in first_of:
-            pairs.add((first_of[line], position))
-        else:
-            first_of[line] = position
-    texts, origins = list(first_of), list(first_of.values())
-    sets = [_shingles(text) for text in texts]
+        if line.count(" ") + 1 >= max(1, min_words) and line:
+            positions[line].append(position)
+    sets = [_shingles(text) for text in positions]
+    near = [{number} for number in range(len(sets))]
     owners: dict[str, list[int]] = defaultdict(list)
     for number, prefix in _prefixes(sets, threshold):
-        near = {other for shingle in prefix for other in owners[shingle]}
-        for other in near:
+        for other in {other for shingle in prefix for other in owners[shingle]}:
             if _similar(sets[number], sets[other], threshold):
-                i, j = sorted((origins[number], origins[other]))
-                pairs.add((i, j))
+                near[number].add(other)
+                near[other].add(number)
         for shingle in prefix:
             owners[shingle].append(number)
-    return sorted(pairs)
+    return LineClasses(list(positions.values()), near)
 
 
 def _similar(a: frozenset[str], b: frozenset[str], threshold: float) -> bool:

@@ -5,8 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from understudy.dataset.near_duplicate import MIN_QUESTION_WORDS, find_near_duplicates, normalize_line
-from understudy.dataset.recipe import SPLITS, Recipe, Split
+from understudy.dataset.near_duplicate import MIN_QUESTION_WORDS, MIN_WORDS, classify_lines
+from understudy.dataset.recipe import Recipe, Split
 from understudy.dialogue import Dialogue
 from understudy.errors import DatasetError
 
@@ -34,10 +34,10 @@ class Splitting:
 
 @dataclass(frozen=True)
 class _Repeat:
-    """Two dialogues of different groups that share a nearly equal line."""
+    """Dialogues that share an equal line, and those that share a nearly equal one with them."""
 
-    first: Dialogue
-    second: Dialogue
+    owners: list[Dialogue]
+    near: list[Dialogue]
 
 
 class _Clusters:
@@ -61,19 +61,16 @@ class _Clusters:
 
 
 def _repeats(dialogues: Sequence[Dialogue], threshold: float) -> list[_Repeat]:
+    """Lines that stand, equal or nearly so, in more than one group."""
     found: list[_Repeat] = []
-    for role, least in (("assistant", 0), ("user", MIN_QUESTION_WORDS)):
-        lines = [
-            (d, m.content)
-            for d in dialogues
-            for m in d.messages
-            if m.role == role and normalize_line(m.content).count(" ") + 1 >= least
-        ]
-        found += [
-            _Repeat(lines[i][0], lines[j][0])
-            for i, j in find_near_duplicates([text for _, text in lines], threshold)
-            if lines[i][0].group != lines[j][0].group
-        ]
+    for role, least in (("assistant", MIN_WORDS), ("user", MIN_QUESTION_WORDS)):
+        lines = [(d, m.content) for d in dialogues for m in d.messages if m.role == role]
+        classes = classify_lines([text for _, text in lines], threshold, min_words=least)
+        owners = [[lines[i][0] for i in members] for members in classes.members]
+        for number, others in enumerate(classes.near):
+            near = [dialogue for other in sorted(others) for dialogue in owners[other]]
+            if len({dialogue.group for dialogue in near}) > 1:
+                found.append(_Repeat(owners[number], near))
     return found
 
 
@@ -150,12 +147,13 @@ def _cover_categories(
 
 
 def _dropped(repeats: Iterable[_Repeat], groups: Mapping[str, Split]) -> dict[str, str]:
-    """Training dialogues that still repeat a held-out line."""
+    """Training dialogues that still repeat a held-out line, each with one that holds it."""
     dropped: dict[str, str] = {}
     for repeat in repeats:
-        pair = sorted((repeat.first, repeat.second), key=lambda d: SPLITS.index(groups[d.group]))
-        if groups[pair[0].group] == "training" != groups[pair[1].group]:
-            dropped.setdefault(pair[0].id, pair[1].id)
+        held_out = next((d for d in repeat.near if groups[d.group] != "training"), None)
+        for dialogue in repeat.owners if held_out else ():
+            if groups[dialogue.group] == "training":
+                dropped.setdefault(dialogue.id, held_out.id)  # type: ignore[union-attr]
     return dropped
 
 
@@ -179,7 +177,8 @@ def split_groups(dialogues: Sequence[Dialogue], recipe: Recipe) -> Splitting:
     repeats = _repeats(dialogues, recipe.near_duplicate)
     joined = _Clusters(sizes, max(max(sizes.values(), default=0), CLUSTER_SHARE * len(dialogues)))
     for repeat in repeats:
-        joined.join(repeat.first.group, repeat.second.group)
+        for dialogue in repeat.near:
+            joined.join(repeat.owners[0].group, dialogue.group)
     clusters: dict[str, Counter[str]] = defaultdict(Counter)
     for dialogue in dialogues:
         clusters[joined.root(dialogue.group)][dialogue.category] += 1
