@@ -3,13 +3,14 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from understudy.errors import ConfigError
 from understudy.inference.channel import Channel, ChannelClosed, claim_stdout, prepare_process
 from understudy.training.failure import JobFailed, describe_failure
-from understudy.training.spec import TrainingSpec, load_spec
+from understudy.training.spec import load_spec
 
 
 class _StopFlag:
@@ -34,15 +35,21 @@ def main(arguments: list[str]) -> int:
         return 2
     channel, stopping = claim_stdout(), _StopFlag()
     try:
-        spec = load_spec(Path(arguments[0]))
-        return _run(spec, channel, stopping)
-    except ConfigError as error:
-        return _fail(channel, JobFailed(str(error), "invalid_specification"))
+        return run_job(Path(arguments[0]), channel, stopping)
     except ChannelClosed:
         return 1
 
 
-def _run(spec: TrainingSpec, channel: Channel, stopping: _StopFlag) -> int:
+def run_job(path: Path, channel: Channel, stopping: Callable[[], bool]) -> int:
+    """Run the job that a file describes, and tell the channel how it went.
+
+    Raises:
+        ChannelClosed: Nobody listens any more; what was learned is saved.
+    """
+    try:
+        spec = load_spec(path)
+    except ConfigError as error:
+        return _fail(channel, JobFailed(str(error), "invalid_specification"))
     prepare_process(spec.threads)
     from understudy.training.loop import Stopped, train
 
@@ -82,6 +89,7 @@ class _only_writer:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._file.close()
             raise JobFailed(
                 f"{self._path.parent}: another process is training this job. Wait for it, or stop it first.",
                 "job_already_running",

@@ -78,11 +78,11 @@ class _Reader:
         self.path = path
         self.problems: list[str] = []
 
-    def number(self, values: Any, key: str, kind: type, low: float, high: float, default: Any = None) -> Any:
+    def number(self, values: Any, key: str, kind: Any, low: float, high: float, default: Any = None) -> Any:
         value: Any = values.get(key, default)
         if kind is float and type(value) is int:
             value = float(value)
-        fits: bool = type(value) is kind and bool(low <= float(value) <= high)
+        fits = type(value) is kind and low <= value <= high
         if not fits:
             self.problems.append(f"{self.path}: {key} is {value!r}; give a number from {low} to {high}.")
             return kind(low)

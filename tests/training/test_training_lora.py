@@ -1,0 +1,188 @@
+"""Adapters, loss and batches on every architecture."""
+
+import itertools
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
+from models import ARCHITECTURES
+
+from understudy.inference.base import check_base, choose_placement, load_base
+from understudy.inference.sealed import write_sealed
+from understudy.training.batches import collate, plan_epoch, split_by_tokens, steps_per_epoch
+from understudy.training.capacity import estimate_need, micro_batch_tokens, refuse_if_too_large
+from understudy.training.examples import IGNORE_INDEX, Example
+from understudy.training.failure import JobFailed, describe_failure
+from understudy.training.lora import adapter_files, add_lora
+from understudy.training.loss import learned_loss
+from understudy.training.schedule import LossWatch, rate_at
+from understudy.training.spec import Lora
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
+LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    torch.set_num_threads(1)
+    return
+
+
+def load(directory: Path):
+    files = check_base(directory)
+    return load_base(files, choose_placement(files.parameters))
+
+
+def some_examples(seed: int, lengths: list[int]) -> list[Example]:
+    chooser = random.Random(seed)
+    examples = []
+    for number, length in enumerate(lengths, 1):
+        ids = [chooser.randrange(5, 300) for _ in range(length)]
+        labels = [token if i > length // 2 else IGNORE_INDEX for i, token in enumerate(ids)]
+        examples.append(Example(number, ids, labels))
+    return examples
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_linear_layer_but_the_head_is_adapted(
+    architecture: str, tiny_model: Callable[[str], Path]
+) -> None:
+    model = load(tiny_model(architecture))
+    linear = {n for n, m in model.named_modules() if isinstance(m, torch.nn.Linear) and n != "lm_head"}
+    assert {name.rsplit(".", 1)[-1] for name in linear} == LINEAR
+    tuned = add_lora(model, Lora(4, 8, 0.0), seed=1)
+    adapted = {n.removeprefix("base_model.model.") for n, m in tuned.named_modules() if hasattr(m, "lora_A")}
+    assert adapted == linear
+    trained = {n for n, p in tuned.named_parameters() if p.requires_grad}
+    assert all("lora_" in name for name in trained)
+    assert len(trained) == 2 * len(linear)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_loss_is_that_of_the_plain_model_and_so_are_its_gradients(
+    architecture: str, tiny_model: Callable[[str], Path]
+) -> None:
+    tuned = add_lora(load(tiny_model(architecture)), Lora(4, 8, 0.0), seed=1)
+    head = tuned.get_base_model().get_output_embeddings()
+    for name, parameter in tuned.named_parameters():
+        if "lora_B" in name:  # B starts at zero, where A would get no gradient
+            torch.nn.init.normal_(parameter, std=0.05)
+    examples = some_examples(2, [9, 23, 40])
+    ids, labels = collate(examples, torch.device("cpu"))
+    part = learned_loss(tuned, head, ids, labels)
+    part.loss.backward()
+    own = {n: p.grad.clone() for n, p in tuned.named_parameters() if p.requires_grad}
+    tuned.zero_grad()
+    expected = torch.zeros(())
+    for example in examples:  # one by one, no padding, full logits
+        logits = tuned(input_ids=torch.tensor([example.ids])).logits[0, :-1]
+        expected = expected + F.cross_entropy(logits, torch.tensor(example.labels[1:]), reduction="sum")
+    expected.backward()
+    torch.testing.assert_close(part.loss.detach(), expected.detach(), rtol=1e-5, atol=1e-4)
+    assert part.tokens == sum(example.learned for example in examples)
+    for name, parameter in tuned.named_parameters():
+        if parameter.requires_grad:
+            torch.testing.assert_close(own[name], parameter.grad, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_saved_adapter_loads_in_peft_and_changes_the_logits(
+    architecture: str, tiny_model: Callable[[str], Path], tmp_path: Path
+) -> None:
+    from peft import PeftModel
+
+    tuned = add_lora(load(tiny_model(architecture)), Lora(4, 8, 0.0), seed=1)
+    for name, parameter in tuned.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    tuned.eval()
+    ids = torch.arange(5, 25)[None]
+    write_sealed(tmp_path / "model", adapter_files(tuned, tiny_model(architecture)))
+    base = load(tiny_model(architecture))
+    with torch.no_grad():
+        plain = base(input_ids=ids).logits
+        again = PeftModel.from_pretrained(base, str(tmp_path / "model")).eval()
+        torch.testing.assert_close(again(input_ids=ids).logits, tuned(input_ids=ids).logits)
+        assert (again(input_ids=ids).logits - plain).abs().max() > 0.01
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=200), st.integers(1, 17), st.integers())
+def test_every_example_is_in_exactly_one_batch_of_an_epoch(lengths: list[int], size: int, seed: int) -> None:
+    plan = plan_epoch(lengths, size, seed, 0)
+    assert sorted(i for batch in plan for i in batch) == list(range(len(lengths)))
+    assert len(plan) == steps_per_epoch(len(lengths), size)
+    assert max(map(len, plan)) <= size
+    assert plan == plan_epoch(lengths, size, seed, 0)
+
+
+def test_batches_hold_similar_lengths_and_change_with_the_epoch() -> None:
+    chooser = random.Random(0)
+    lengths = [chooser.randrange(10, 500) for _ in range(640)]
+    plan = plan_epoch(lengths, 8, 3, 0)
+    padded = sum(len(batch) * max(lengths[i] for i in batch) for batch in plan)
+    assert padded < 1.1 * sum(lengths)
+    assert plan != plan_epoch(lengths, 8, 3, 1)
+    assert plan != plan_epoch(lengths, 8, 4, 0)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=20), st.integers(1, 200))
+def test_pieces_keep_every_example_and_stay_small(lengths: list[int], most: int) -> None:
+    examples = some_examples(1, lengths)
+    pieces = split_by_tokens(examples, most)
+    assert sorted(e.number for piece in pieces for e in piece) == [e.number for e in examples]
+    for piece in pieces:
+        assert len(piece) == 1 or len(piece) * max(len(e.ids) for e in piece) <= most
+
+
+def test_the_learning_rate_warms_up_peaks_and_falls_to_a_tenth() -> None:
+    rates = [rate_at(step, 100, 1.0) for step in range(100)]
+    assert rates[0] == pytest.approx(0.2)
+    assert max(rates) == rates[4] == 1.0
+    assert rates[-1] == pytest.approx(0.1, abs=0.01)
+    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert rate_at(0, 1, 1.0) == 1.0
+
+
+def test_the_watch_lets_noise_pass_and_stops_what_is_lost() -> None:
+    watch = LossWatch()
+    for step, loss in enumerate([3.0, 9.0, 2.0, 8.0, 8.0, 8.0, 8.0, 2.0]):
+        watch.look(loss, step, 1e-4)
+    with pytest.raises(JobFailed, match="learning rate"):
+        for step in range(6):
+            watch.look(8.0, step, 1e-4)
+    with pytest.raises(JobFailed, match="not a number"):
+        LossWatch().look(float("nan"), 1, 1e-4)
+
+
+def test_a_base_beyond_memory_is_refused_with_the_sum(tiny_model: Callable[[str], Path]) -> None:
+    from transformers import LlamaConfig
+
+    config = LlamaConfig(hidden_size=8192, num_hidden_layers=80, intermediate_size=28672, vocab_size=128256)
+    need = estimate_need(70_000_000_000, 2, config, 16, 2048)
+    with pytest.raises(
+        JobFailed, match=r"weights 130\.4 \+ adapter.* = .* GiB, and this machine has 24\.0 GiB"
+    ):
+        refuse_if_too_large(need, 24 * 2**30, "this machine")
+    refuse_if_too_large(need, 400 * 2**30, "this machine")
+    assert micro_batch_tokens(need, 400 * 2**30, 2048) >= 2048
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (OSError(28, "No space left on device"), "disk_full"),
+        (MemoryError(), "out_of_memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out_of_memory"),
+        (PermissionError(13, "Permission denied"), "server_error"),
+        (ZeroDivisionError("x"), "server_error"),
+    ],
+)
+def test_every_failure_gets_a_code_and_a_message(error: Exception, code: str) -> None:
+    failure = describe_failure(error)
+    assert failure.code == code
+    assert len(str(failure)) > 20
