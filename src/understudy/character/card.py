@@ -221,8 +221,9 @@ def _example(block: str, names: Names) -> list[ExampleMessage]:
     for mark, following in zip(marks, [*marks[1:], None], strict=True):
         text = block[mark.end() : following.start() if following else len(block)]
         role = "assistant" if mark["character"] else "user"
-        opening = block[: mark.start()] + "\n" if mark is marks[0] and role == "assistant" else ""
-        _add_turn(turns, role, _spoken(opening + text, names))
+        if mark is marks[0] and role == "assistant":
+            _add_turn(turns, role, _spoken(block[: mark.start()], names))
+        _add_turn(turns, role, _spoken(text, names))
     return turns
 
 

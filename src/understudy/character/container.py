@@ -4,6 +4,8 @@ import base64
 import binascii
 import io
 import json
+import lzma
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -21,6 +23,12 @@ MAX_DEPTH = 64
 
 # Keywords that hold a card, the best first (ccv3: Character Card V3; chara: V1 and V2).
 KEYWORDS = ("ccv3", "chara")
+
+# What the standard library raises for archives that were damaged on purpose or by accident.
+_ZIP_FAULTS = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, RuntimeError, NotImplementedError,
+    EOFError, OSError, ValueError, IndexError, OverflowError,
+)  # fmt: skip
 
 FOREIGN = {
     b"\xff\xd8\xff": "a JPEG picture",
@@ -164,18 +172,25 @@ def _decode(data: bytes, where: str) -> bytes:
 
 def _from_zip(path: Path, data: bytes) -> CardContents:
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names = [n for n in archive.namelist() if n.rsplit("/", 1)[-1].casefold() == "card.json"]
-            if not names:
-                raise CardError(f"{path}: this archive holds no card.json, so it is not a CHARX card.")
-            with archive.open(min(names, key=len)) as member:
-                text = member.read(MAX_CARD_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError, OSError) as error:
+        text = _zip_member(data, "card.json")
+    except _ZIP_FAULTS as error:
         raise CardError(
             f"{path}: the CHARX archive is damaged or locked ({error}). Download or export the card again."
         ) from error
+    if text is None:
+        raise CardError(f"{path}: this archive holds no card.json, so it is not a CHARX card.")
     value, warnings = _parse(text, f"{path}, card.json")
     return CardContents(value, "CHARX", warnings)
+
+
+def _zip_member(data: bytes, name: str) -> bytes | None:
+    """The member nearest to the root, up to just over ``MAX_CARD_BYTES``."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        names = [n for n in archive.namelist() if n.rsplit("/", 1)[-1].casefold() == name]
+        if not names:
+            return None
+        with archive.open(min(names, key=len)) as member:
+            return member.read(MAX_CARD_BYTES + 1)
 
 
 def _parse(data: bytes, where: str) -> tuple[dict[str, Any], list[str]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import yaml
+
 from understudy.atomic import write_bytes, write_text
 from understudy.character.card import read_card
 from understudy.character.character import Character, load_character
@@ -140,8 +142,8 @@ def _example_dialogues(character: Character, source: Path) -> list[Dialogue]:
 def _write_starter(folder: CharacterFolder, name: str) -> Started:
     template = (files("understudy.character") / "starter.yaml").read_text(encoding="utf-8")
     name = " ".join(name.split())
-    quoted = json.dumps(name, ensure_ascii=False)
-    text = template.replace("@NAME@", quoted if not re.fullmatch(r"[A-Za-z][\w' -]*", name) else name)
+    plain = re.fullmatch(r"[A-Z][\w' -]*", name) and yaml.safe_load(name) == name
+    text = template.replace("@NAME@", name if plain else json.dumps(name, ensure_ascii=False))
     text = text.replace("@IDENTITY@", json.dumps(f"You are {name}.", ensure_ascii=False))
     text = text.replace("@PLAIN@", re.sub(r"[<>]", "", name))
     return _finish(folder, parse_sheet(text, "starter sheet"), "the starter sheet", text, [], ())

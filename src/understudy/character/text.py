@@ -25,9 +25,9 @@ _PLAIN = [
 ]
 # Forms that name the character only near the beginning; later they may speak of anybody.
 _OPENING = [
-    rf"\b(?i:named|called) [\"“]?({NAME})",
+    rf"\b(?i:you|character|persona|bot|robot|AI)\b[^.!?\n]{{0,80}}?\b(?i:named|called) [\"“]?({NAME})",
     rf"\b(?i:you(?: are|['’]re| will be| play| will play)) (?:now |always )?[\"“]?(?:the )?({NAME})",
-    rf"\b(?i:act|behave|speak|respond|answer|talk) (?:as|like) (?:if you (?:were|are) )?[\"“]?({NAME})",
+    rf"\b(?i:act|behave|speak|respond|answer|talk) (?:as|like) (?:if you (?:were|are) |the )?[\"“]?({NAME})",
     rf"\b(?i:(?:role|part|persona) of|role-?play as|pretend to be|impersonate) [\"“]?({NAME})",
     rf"\bbetween (?:a|the) (?:human|user|person) and (?:an? AI (?:named|called) )?({NAME})",
     rf"^({NAME})(?: is|,? who is) (?:a|an|the)\b",
@@ -166,8 +166,9 @@ def _seed_dialogues(seed_chat: str, name: str) -> list[list[ExampleMessage]]:
     """Turns headed ``### Human:`` or ``User:``, cleaned of the source code around them."""
     turns: list[ExampleMessage] = []
     heads = list(re.finditer(r"^(?:### ?)?([\w' -]{1,40}):", seed_chat, re.MULTILINE))
-    for head, following in zip(heads, [*heads[1:], None], strict=True):
-        text = seed_chat[head.end() : following.start() if following else len(seed_chat)]
+    ends = [head.start() for head in heads[1:]] + [len(seed_chat)]
+    for head, end in zip(heads, ends, strict=False):
+        text = seed_chat[head.end() : end]
         text = re.sub(r"(?:\\n)+`?;?|`;", " ", text)
         text = re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", " ", text)).strip()
         by_user = head[1].strip().casefold() in ("human", "user", "you")

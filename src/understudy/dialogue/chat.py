@@ -1,6 +1,7 @@
 """Chat: OpenAI chat JSONL (and ShareGPT's spelling of it) as dialogues."""
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any, cast
@@ -27,9 +28,10 @@ class _Unusable(ValueError):
     """A row that is sound but cannot become a dialogue; the message is the reason."""
 
 
-def looks_like_chat(text: str) -> bool:
+def looks_like_chat(path: Path, text: str) -> bool:
     """Whether the file begins as JSON does. What is wrong inside is told by the reader."""
-    return text.lstrip()[:1] in ("{", "[")
+    is_json_file = path.suffix.casefold() in (".json", ".jsonl", ".ndjson")
+    return is_json_file or re.match(r"\s*(?:\{\s*\"|\[\s*\{)", text) is not None
 
 
 def read_chat(path: Path, file: TextFile, options: ImportOptions) -> Reading:

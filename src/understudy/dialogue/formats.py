@@ -35,7 +35,7 @@ FORMATS = {
         Format(
             "chat",
             "OpenAI chat JSONL: one object with 'messages' a line",
-            lambda path, text: looks_like_chat(text),
+            looks_like_chat,
             read_chat,
         ),
         Format(

@@ -111,7 +111,8 @@ def _turns(
         label = line.speaker or ""
         if "\ufffd" in text:
             skipped["unreadable character (removed)"] += text.count("\ufffd")
-            text = text.replace("\ufffd", "").strip()
+            # Between spaces a dash was lost; elsewhere it cannot be known.
+            text = " ".join(text.replace(" \ufffd ", " – ").replace("\ufffd", "").split())
         if not text:
             skipped["speech of stage directions only"] += 1
             continue

@@ -53,6 +53,8 @@ def read_transcript(path: Path, file: TextFile, options: ImportOptions) -> Readi
             f"{path}: cannot be read as a table ({error}). "
             "Look for a quotation mark that is opened and never closed."
         ) from error
+    if not numbered:
+        raise DialogueError(f"{path}: has separators but no text. Check that the export has finished.")
     columns = find_columns(path, [row for _, row in numbered], options)
     reading = Reading("transcript table")
     reading.details = {"separator": DELIMITERS[delimiter], "encoding": file.encoding, **columns.details()}
@@ -64,24 +66,28 @@ def read_transcript(path: Path, file: TextFile, options: ImportOptions) -> Readi
 
 def _dialect(sample: str) -> tuple[str, int]:
     """The separator under which the rows agree best on their number of columns."""
-    best, best_score = (",", csv.QUOTE_MINIMAL), 0.0
+    best: tuple[str, int] = (",", csv.QUOTE_MINIMAL)
+    best_score = (0.0, 0)
     for delimiter in DELIMITERS:
         for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONE):
             score = _agreement(sample, delimiter, quoting)
-            if score > best_score + 1e-9:
+            if score > best_score:
                 best, best_score = (delimiter, quoting), score
     return best
 
 
-def _agreement(sample: str, delimiter: str, quoting: int) -> float:
-    """Share of rows with the commonest width, a little better for more rows in agreement."""
+def _agreement(sample: str, delimiter: str, quoting: int) -> tuple[float, int]:
+    """Share and number of rows with the commonest width.
+
+    The number decides where a lone quotation mark would swallow rows without disagreeing.
+    """
     try:
         rows = [row for row in _rows(sample, delimiter, quoting) if row]
     except csv.Error:
-        return 0.0
+        return 0.0, 0
     rows = rows[:-1] if len(rows) > 3 else rows  # the sample may end inside the last one
     width, count = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
-    return count / len(rows) if width >= 2 else 0.0
+    return (count / len(rows), count) if width >= 2 else (0.0, 0)
 
 
 def _rows(text: str, delimiter: str, quoting: int) -> list[list[str]]:
