@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+DEPLOYED = "tuned+short"
 MEASURED = ("tuned+short", "tuned+none", "tuned+long", "cheap+long", "cheap+short")
 CATEGORIES = {
     "small_talk": ["How was your morning?", "Any plans for tonight?", "Tell me something nice."],

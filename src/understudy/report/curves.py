@@ -16,7 +16,7 @@ def draw_loss(events: list[dict[str, Any]]) -> Plot | None:
     train = [(p["step"], p["train_loss"]) for p in points if p and p.get("train_loss") is not None]
     if len(train) < 2:
         return None
-    with drawing(WIDTH, 280) as figure:
+    with drawing(WIDTH, 260) as figure:
         axes = figure.subplots()
         train.sort()
         axes.plot(*zip(*train, strict=True), color=FAINT, linewidth=1)
@@ -87,7 +87,7 @@ def draw_drift(arms: list[dict[str, Any]], score: str) -> Plot | None:
     from matplotlib.ticker import MaxNLocator
 
     title = {"style": "Style by turn", "leak": "AI disclaimers by turn"}[score]
-    with drawing(WIDTH, 300) as figure:
+    with drawing(WIDTH, 270) as figure:
         axes = figure.subplots()
         for name, points in series:
             width = 2.4 if name == DEPLOYED else 1.4
@@ -155,7 +155,7 @@ def draw_cost(cost: Mapping[str, Any]) -> Plot | None:
         [2.0 * n for n, _ in marks if n < 20_000] or [30 * cost["settings"]["conversations_per_day"] or 1000]
     )
     lines = [(n, (training if n == DEPLOYED else 0.0), arms[n]["usd"]) for n in names]
-    with drawing(WIDTH, 320) as figure:
+    with drawing(WIDTH, 300) as figure:
         axes = figure.subplots()
         top = max(start + rate * end for _, start, rate in lines)
         series = []

@@ -9,7 +9,7 @@ from understudy.report.scores import ScoreKind, format_interval, format_value, s
 __all__ = ["DEPLOYED", "draw_forest", "draw_score"]
 
 DEPLOYED = "tuned+short"
-WIDTH = 460
+WIDTH = 400
 
 
 def draw_forest(comparisons: list[dict[str, Any]]) -> list[Plot]:
@@ -85,7 +85,7 @@ def _forest(
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color=FAINT, linewidth=0.5)
         axes.set_axisbelow(True)
-        axes.set_xlabel(f"{label} than the other arm →")
+        axes.set_xlabel(f"{label} →")
         alt = "; ".join(
             f"{row['kind'].title} vs {row['other']}: {row['value'] * scale:+.2f} "
             f"({row['low'] * scale:+.2f} to {row['high'] * scale:+.2f})"

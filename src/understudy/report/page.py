@@ -137,10 +137,10 @@ def _asset(name: str) -> str:
 
 @cache
 def _template() -> "Template":
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import ChainableUndefined, Environment
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
     )
     filters: dict[str, Callable[..., Any]] = {
         "usd": _usd,

@@ -13,7 +13,10 @@ from understudy.report.scores import (
     score_names,
 )
 
-__all__ = ["Cell", "KeyFigure", "ScoreRow", "Sheet", "read_sheet", "score_table"]
+__all__ = ["Cell", "KeyFigure", "ScoreRow", "Sheet", "key_figures", "read_sheet", "score_table"]
+
+# The deployed arm beside the ones that it replaces; the other prompts of the tuned model after them.
+ORDER = (DEPLOYED, "expensive+long", "cheap+long", "cheap+short", "tuned+none", "tuned+long")
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class Sheet:
 
 def read_sheet(verdict: dict[str, Any]) -> Sheet:
     """Sort a verdict's arms into measured and priced ones; a verdict of any completeness is read."""
-    arms = [arm for arm in verdict.get("arms") or [] if arm.get("name")]
+    named = [arm for arm in verdict.get("arms") or [] if arm.get("name")]
+    arms = sorted(named, key=lambda arm: ORDER.index(arm["name"]) if arm["name"] in ORDER else len(ORDER))
     measured = [arm for arm in arms if arm.get("measured", True)]
     pairs = {
         (str(row.get("score")), str(row.get("a")), str(row.get("b"))): row

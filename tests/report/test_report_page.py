@@ -1,0 +1,294 @@
+"""The report: complete from a full run, honest from a part of one."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+import typer
+from synthetic_run import HOSTILE, build_run, write
+from typer.testing import CliRunner
+
+from understudy.cli.report import report_command
+from understudy.errors import ConfigError, EvaluationError
+from understudy.folder import CharacterFolder
+from understudy.report import build_report
+
+VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use"}
+
+
+class Outline(HTMLParser):
+    """Tags left open, ids, headings, and whatever would load something."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.stack: list[str] = []
+        self.ids: list[str] = []
+        self.targets: list[str] = []
+        self.loads: list[str] = []
+        self.headings: list[int] = []
+        self.faults: list[str] = []
+        self.images: list[dict[str, str | None]] = []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        if values.get("id"):
+            self.ids.append(values["id"])
+        for name, value in attrs:
+            if name in ("src", "srcset", "data", "action", "poster") or name.startswith("on"):
+                self.loads.append(f"{tag} {name}={value}")
+            if name == "href" and tag != "a" and not str(value).startswith(("#", "data:,")):
+                self.loads.append(f"{tag} {name}={value}")
+            if name in ("href", "xlink:href") and str(value).startswith("#"):
+                self.targets.append(str(value)[1:])
+            if name in ("aria-labelledby", "aria-describedby"):
+                self.targets += str(value).split()
+        if tag == "svg":
+            self.images.append(values)
+        if re.fullmatch(r"h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.stack.pop()
+
+    def handle_endtag(self, tag):
+        if tag in VOID:
+            return
+        if not self.stack or self.stack.pop() != tag:
+            self.faults.append(f"</{tag}> at {self.getpos()}")
+
+
+def outline(html: str) -> Outline:
+    parser = Outline()
+    parser.feed(html)
+    return parser
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("report") / "ophelia"
+    build_run(root, hostile=True)
+    return CharacterFolder(root)
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return build_report(folder).path.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def copy(folder, tmp_path):
+    """The same run, to be damaged."""
+    build_report(folder)
+    shutil.copytree(folder.root, tmp_path / "ophelia")
+    return CharacterFolder(tmp_path / "ophelia")
+
+
+def test_it_is_one_page_that_loads_nothing(page):
+    assert outline(page).loads == []
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#)", page)
+    assert len(page.encode()) < 1_000_000
+
+
+def test_its_tags_are_closed_and_its_ids_unique_and_found(page):
+    parsed = outline(page)
+    assert parsed.faults == []
+    assert parsed.stack == []
+    assert len(parsed.ids) == len(set(parsed.ids))
+    assert set(parsed.targets) <= set(parsed.ids)
+
+
+def test_headings_descend_one_step_at_a_time(page):
+    levels = outline(page).headings
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+
+
+def test_every_plot_has_a_title_and_a_description_in_words(page):
+    images = outline(page).images
+    assert len(images) >= 15
+    assert all(image["role"] == "img" and image["aria-labelledby"] for image in images)
+    assert "Style vs cheap+short: +78.00" in page
+    assert "<text" in page
+
+
+def test_hostile_replies_stay_text(page):
+    assert HOSTILE not in page
+    assert "<script>window.hacked" not in page
+    assert "&lt;script&gt;window.hacked = true&lt;/script&gt;" in page
+    assert "{{ 7*7 }}" in page
+
+
+def test_it_answers_first_with_figures(page):
+    body = page[page.index("<body>") :]
+    assert body.index("verdict-word") < body.index("verdict-sentence") < body.index('id="scores"')
+    assert "is not shown to be worse on honesty and relevance" in page
+    assert 'class="big">86.0%' in page
+    assert "never cheaper at these prices" in body[: body.index('id="scores"')]
+
+
+def test_the_table_marks_the_best_and_explains_what_is_missing(page):
+    row = page[page.index("Gap closed") :]
+    row = row[: row.index("</tr>")]
+    assert "is the reference of the gap" in row
+    assert row.count("best: ") == 1
+    assert "182.0%" in row[: row.index("100.0%")]
+    assert "n = 120" in row
+
+
+def test_hosted_arms_are_said_to_be_priced_and_not_measured(page):
+    assert "Priced, not measured:" in page
+    assert "expensive+long" in page
+    assert "2026-10-14" in page
+    assert "OpenAI pricing and deprecations pages" in page
+
+
+def test_all_six_questions_stand_with_how_far_they_are_answered(page):
+    questions = page[page.index('id="questions"') : page.index('id="drift"')]
+    assert questions.count("<h3>") == 6
+    assert questions.count("not measured in this run") >= 4
+    assert (
+        "86.0% (81.0 to 91.0), against 41.0% cheap+long and 8.0% cheap+short: better than both" in questions
+    )
+    assert "no difference shown from both" in questions
+
+
+def test_the_way_it_was_made_can_be_followed(page):
+    made = page[page.index('id="made"') :]
+    for text in ("ftjob-synthetic", "cd" * 32, "2.13.0", "One training seed.", "understudy run ophelia"):
+        assert text in made
+
+
+def test_the_same_run_gives_the_same_bytes(folder, page):
+    path = folder.latest_run() / "report.html"
+    path.unlink()
+    assert build_report(folder).path.read_text(encoding="utf-8") == page
+
+
+def test_it_is_built_again_only_when_an_input_changed(copy):
+    first = build_report(copy)
+    assert not first.rebuilt
+    run = copy.latest_run()
+    job = json.loads((run / "job.json").read_text(encoding="utf-8"))
+    write(run / "job.json", {**job, "status": "cancelled"})
+    second = build_report(copy)
+    assert second.rebuilt
+    assert second.reason == "its inputs have changed"
+
+
+@pytest.mark.parametrize("missing", ["replies.jsonl", "events.jsonl", "job.json", "cost.json", "config.json"])
+def test_a_missing_file_leaves_a_page_that_says_so(copy, missing):
+    run = copy.latest_run()
+    (run / missing).unlink()
+    html = build_report(copy, run.name).path.read_text(encoding="utf-8")
+    parsed = outline(html)
+    assert parsed.faults == []
+    said = {"replies.jsonl": "kept no replies", "events.jsonl": "no loss curve"}
+    assert said.get(missing, "Princess Ophelia") in html
+
+
+def test_a_run_without_a_verdict_says_that_there_is_none(copy):
+    run = copy.latest_run()
+    (run / "verdict.json").unlink()
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    assert "No verdict yet" in html
+    assert "understudy evaluate ophelia" in html
+    assert outline(html).faults == []
+
+
+def test_scores_of_null_and_absent_arms_are_explained(copy):
+    run = copy.latest_run()
+    verdict = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
+    verdict["arms"] = [arm for arm in verdict["arms"] if arm["name"] in ("tuned+short", "cheap+long")]
+    for arm in verdict["arms"]:
+        arm["by_turn"] = []
+        for score in arm["scores"].values():
+            score.update(value=None, low=None, high=None, note="the server cannot score")
+    verdict["comparisons"] = [
+        {**row, "difference": None, "low": None, "high": None, "better": None}
+        for row in verdict["comparisons"]
+    ]
+    write(run / "verdict.json", verdict)
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    assert "the server cannot score" in html
+    assert "Long conversations were not measured in this run" in html
+    assert outline(html).faults == []
+
+
+def test_a_bare_verdict_is_enough(copy):
+    run = copy.latest_run()
+    for path in run.iterdir():
+        path.unlink()
+    write(
+        run / "verdict.json",
+        {"headline": {"answer": "no", "sentence": "It does not."}, "arms": [{"name": "tuned+short"}]},
+    )
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    assert "It does not." in html
+    assert outline(html).faults == []
+
+
+def test_a_loss_beyond_the_interval_is_among_the_first_figures(copy):
+    run = copy.latest_run()
+    verdict = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
+    for row in verdict["comparisons"]:
+        if row["score"] == "honesty":
+            row.update(difference=-0.4, low=-0.5, high=-0.3, better=False)
+    write(run / "verdict.json", verdict)
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    banner = html[: html.index('id="scores"')]
+    assert re.search(r'class="bad">\s*<dt>Honesty</dt>', banner)
+
+
+def test_too_many_replies_are_shown_in_part_and_that_is_said(copy):
+    run = copy.latest_run()
+    rows = [json.loads(line) for line in (run / "replies.jsonl").read_text(encoding="utf-8").splitlines()]
+    many = [{**row, "probe_id": f"{row['probe_id']}-{n}"} for n in range(60) for row in rows]
+    (run / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in many), encoding="utf-8")
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    assert len(html.encode()) < 1_000_000
+    assert re.search(r"\d+ of 3,060 probes are shown", html)
+    assert len(set(re.findall(r'data-category="(\w+)"', html))) == 7
+
+
+def test_costs_are_computed_again_after_a_new_measurement_under_the_old_settings(copy):
+    run = copy.latest_run()
+    cost = json.loads((run / "cost.json").read_text(encoding="utf-8"))
+    cost["settings"].update(turns=4, conversations_per_day=7)
+    write(run / "cost.json", cost)
+    write(run / "verdict.json", json.loads((run / "verdict.json").read_text(encoding="utf-8")))
+    build_report(copy)
+    fresh = json.loads((run / "cost.json").read_text(encoding="utf-8"))
+    assert (fresh["settings"]["turns"], fresh["settings"]["conversations_per_day"]) == (4, 7)
+    assert len(fresh["arms"][0]["turns"]) == 4
+
+
+def test_a_damaged_verdict_is_one_message(copy):
+    (copy.latest_run() / "verdict.json").write_text("{oops", encoding="utf-8")
+    with pytest.raises(EvaluationError, match=r"verdict\.json: cannot be read as JSON"):
+        build_report(copy)
+
+
+def test_without_a_run_it_says_how_to_make_one(tmp_path):
+    (tmp_path / "character.yaml").write_text("name: Iroh\n", encoding="utf-8")
+    with pytest.raises(EvaluationError, match="understudy run"):
+        build_report(CharacterFolder(tmp_path))
+    with pytest.raises(ConfigError, match="no such run"):
+        build_report(CharacterFolder(tmp_path), "x")
+
+
+def test_the_command_prints_the_path(copy):
+    app = typer.Typer()
+    app.command()(report_command)
+    result = CliRunner().invoke(app, [str(copy.root)])
+    assert result.stdout.strip().endswith("report.html")
+    assert "Kept as it was" in result.stderr
+    result = CliRunner().invoke(app, [str(copy.root), "--json"])
+    assert json.loads(result.stdout)["run"] == "20261123-055500"
