@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -20,6 +21,7 @@ HEADER = """\
 # the help of character.schema.json beside it.
 """
 WIDTH = 96
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where it was built
 
 
 def parse_sheet(text: str, where: str) -> Character:
@@ -34,8 +36,9 @@ def parse_sheet(text: str, where: str) -> Character:
             are named, each with its line.
     """
     try:
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text)
+        loader = _Loader(text)
+        tree = loader.get_single_node()
+        values = loader.construct_document(tree) if tree is not None else None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -117,6 +120,10 @@ def _closest(key: str) -> str:
     return f"Did you mean {close[0]!r}?" if close else f"The keys are: {', '.join(names)}."
 
 
+class _QuotedText(str):
+    """Text with line ends that only YAML knows; they survive between double quotation marks."""
+
+
 class _BlockText(str):
     """Text of several lines, written as a block."""
 
@@ -133,10 +140,18 @@ _Dumper.add_representer(
 )
 
 
+_Dumper.add_representer(
+    _QuotedText, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:str", value, style='"')
+)
+_YAML_LINE_ENDS = re.compile("[\x85\u2028\u2029\ufeff\r]")
+
+
 def _blocks(value: Any) -> Any:
-    """Mark multi-line text so that YAML keeps it readable."""
+    """Mark multi-line text so that YAML keeps it readable, and odd text so that it survives."""
     if isinstance(value, dict):
-        return {key: _blocks(item) for key, item in value.items()}
+        return {_blocks(key): _blocks(item) for key, item in value.items()}
+    if isinstance(value, str) and _YAML_LINE_ENDS.search(value):
+        return _QuotedText(value)
     if isinstance(value, list):
         return [_blocks(item) for item in value]
     return _BlockText(value) if isinstance(value, str) and "\n" in value else value

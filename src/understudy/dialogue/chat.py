@@ -1,4 +1,4 @@
-"""Chat: OpenAI chat JSONL (and ShareGPT's spelling of it) as dialogues."""
+"""Chat: OpenAI chat JSONL as dialogues; also ShareGPT's spelling and rows of instruction and answer."""
 
 import json
 import re
@@ -9,6 +9,7 @@ from typing import Any, cast
 from understudy.dialogue.dialogue import ROLES, Dialogue, Message, Role
 from understudy.dialogue.line import Reading
 from understudy.dialogue.options import ImportOptions
+from understudy.dialogue.pairs import find_pair, make_pair
 from understudy.dialogue.scene import dialogue_id
 from understudy.errors import DialogueError
 from understudy.textfile import TextFile
@@ -118,6 +119,8 @@ def _dialogue(row: Any, path: Path, number: int, skipped: Counter[str]) -> Dialo
     if not isinstance(row, dict):
         raise _Unusable("row that is not an object")
     turns = next((row[name] for name in LISTS if isinstance(row.get(name), list)), None)
+    if turns is None and (pair := find_pair(row)):
+        return make_pair(*pair, path, number)
     if turns is None:
         wanted = "preference pair" if "preferred_output" in row else "row without 'messages'"
         raise _Unusable(wanted)
@@ -146,7 +149,11 @@ def _message(turn: Any, skipped: Counter[str]) -> Message | None:
         raise _Unusable("row with a message that is not an object")
     role = turn.get("role", turn.get("from"))
     role = ROLE_NAMES.get(role, role) if isinstance(role, str) else role
-    if role in ("tool", "function") or turn.get("tool_calls") or turn.get("function_call"):
+    if (
+        role in ("tool", "function", "function_call", "observation")
+        or turn.get("tool_calls")
+        or turn.get("function_call")
+    ):
         raise _Unusable("row with tool calls")
     if role not in ROLES:
         raise _Unusable(f"row with an unknown role {str(role)[:20]!r}")
@@ -168,7 +175,7 @@ def _content(content: Any) -> str:
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
         if any(part.get("type") not in ("text", "input_text") for part in content):
             raise _Unusable("row with a picture, sound or file")
-        return "\n".join(str(part.get("text", "")) for part in content).strip()
+        return "\n".join(str(part.get("text") or part.get("value") or "") for part in content).strip()
     return ""
 
 

@@ -9,7 +9,7 @@ from statistics import mean
 from understudy.dialogue.options import ImportOptions
 from understudy.errors import DialogueError
 
-__all__ = ["Columns", "find_columns"]
+__all__ = ["Columns", "column_key", "find_columns"]
 
 SPEAKER_NAMES = (
     "speaker", "character", "character_name", "charactername", "name", "who", "author", "role", "person",
@@ -91,22 +91,23 @@ def _choices(header: list[str]) -> str:
     return f"The columns are: {', '.join(header[:20])}."
 
 
-def _key(name: str) -> str:
+def column_key(name: str) -> str:
+    """A column's name in the form in which spellings are compared: ``"Line text"`` is ``line_text``."""
     return re.sub(r"\W+", "_", name.strip().casefold()).strip("_")
 
 
 def _asked(path: Path, header: list[str], wanted: str) -> int:
     """The column that a flag names, by name or by number from 1."""
-    keys = [_key(name) for name in header]
-    if _key(wanted) in keys:
-        return keys.index(_key(wanted))
+    keys = [column_key(name) for name in header]
+    if column_key(wanted) in keys:
+        return keys.index(column_key(wanted))
     if wanted.strip().isdigit() and 1 <= int(wanted) <= len(header):
         return int(wanted) - 1
     raise DialogueError(f"{path}: has no column {wanted!r}. {_choices(header)}")
 
 
 def _named(header: list[str], names: tuple[str, ...], taken: set[int]) -> int | None:
-    keys = [_key(name) for name in header]
+    keys = [column_key(name) for name in header]
     for name in names:
         if name in keys and keys.index(name) not in taken:
             return keys.index(name)
@@ -115,8 +116,8 @@ def _named(header: list[str], names: tuple[str, ...], taken: set[int]) -> int | 
 
 def _is_header(first: list[str], rows: list[list[str]], options: ImportOptions) -> bool:
     """Known or asked-for column names make a header; so does a first row unlike the others."""
-    keys = {_key(cell) for cell in first}
-    asked = {_key(c) for c in (options.speaker_column, options.text_column, options.group_column) if c}
+    keys = {column_key(cell) for cell in first}
+    asked = {column_key(c) for c in (options.speaker_column, options.text_column, options.group_column) if c}
     if keys & ({*SPEAKER_NAMES, *TEXT_NAMES, *EPISODE_NAMES} | asked):
         return True
     if any(cell in {row[i] for row in rows[1:200] if i < len(row)} for i, cell in enumerate(first) if cell):

@@ -10,6 +10,7 @@ from pathlib import Path
 from understudy.dialogue.chat import looks_like_chat, read_chat
 from understudy.dialogue.line import Reading
 from understudy.dialogue.options import ImportOptions
+from understudy.dialogue.pairs import looks_like_pairs, read_pairs
 from understudy.dialogue.script import looks_like_script, read_script
 from understudy.dialogue.transcript import looks_like_table, read_transcript
 from understudy.errors import ConfigError, DialogueError
@@ -37,6 +38,12 @@ FORMATS = {
             "OpenAI chat JSONL: one object with 'messages' a line",
             looks_like_chat,
             read_chat,
+        ),
+        Format(
+            "pairs",
+            "CSV or TSV with a column of questions and one of answers",
+            looks_like_pairs,
+            read_pairs,
         ),
         Format(
             "transcript",

@@ -46,6 +46,7 @@ _BOOK_END = re.compile(
     r"^\s*(?:\*{3}\s*END OF|End of (?:the )?Project Gutenberg).*$", re.MULTILINE | re.IGNORECASE
 )
 WRAP_CHARACTERS = 50
+LEAST_SHARE = 0.1
 
 
 @dataclass
@@ -57,8 +58,10 @@ class _Block:
 
 
 def looks_like_script(text: str) -> bool:
-    """Whether enough paragraphs begin with names that come again."""
-    return _best_layout(text[: 256 * 1024])[1] >= 2
+    """Whether enough paragraphs begin with names that come again; in prose, hardly any does."""
+    sample, _ = _book_body(text[: 512 * 1024])
+    paragraphs = sum(1 for _ in _blocks(sample, 1))
+    return _best_layout(sample)[1] >= max(2, paragraphs * LEAST_SHARE)
 
 
 def read_script(path: Path, file: TextFile, options: ImportOptions) -> Reading:

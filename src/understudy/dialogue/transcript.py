@@ -12,7 +12,7 @@ from understudy.dialogue.speaker import normalize_label
 from understudy.errors import DialogueError
 from understudy.textfile import TextFile
 
-__all__ = ["looks_like_table", "read_transcript"]
+__all__ = ["looks_like_table", "read_table", "read_transcript"]
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 SAMPLE_CHARACTERS = 64 * 1024
@@ -45,23 +45,33 @@ def read_transcript(path: Path, file: TextFile, options: ImportOptions) -> Readi
     Raises:
         DialogueError: The table cannot be read, or has no columns of speakers and speeches.
     """
-    delimiter, quoting = _dialect(file.text[:SAMPLE_CHARACTERS])
+    numbered, separator = read_table(path, file.text)
+    columns = find_columns(path, [row for _, row in numbered], options)
+    reading = Reading("transcript table", warnings=list(file.warnings))
+    reading.details = {"separator": separator, "encoding": file.encoding, **columns.details()}
+    for number, row in numbered[1 if columns.has_header else 0 :]:
+        _add_row(reading, row, columns, f"{path.name}:{number}")
+    _warn_of_swallowed_rows(path, reading)
+    return reading
+
+
+def read_table(path: Path, text: str) -> tuple[list[tuple[int, list[str]]], str]:
+    """Rows that are not empty, each with the line where it begins, and the separator's name.
+
+    Raises:
+        DialogueError: The text is no table, or an empty one.
+    """
+    delimiter, quoting = _dialect(text[:SAMPLE_CHARACTERS])
     try:
-        numbered = _numbered_rows(file.text, delimiter, quoting)
+        rows = _numbered_rows(text, delimiter, quoting)
     except csv.Error as error:
         raise DialogueError(
             f"{path}: cannot be read as a table ({error}). "
             "Look for a quotation mark that is opened and never closed."
         ) from error
-    if not numbered:
+    if not rows:
         raise DialogueError(f"{path}: has separators but no text. Check that the export has finished.")
-    columns = find_columns(path, [row for _, row in numbered], options)
-    reading = Reading("transcript table")
-    reading.details = {"separator": DELIMITERS[delimiter], "encoding": file.encoding, **columns.details()}
-    for number, row in numbered[1 if columns.has_header else 0 :]:
-        _add_row(reading, row, columns, f"{path.name}:{number}")
-    _warn_of_swallowed_rows(path, reading)
-    return reading
+    return rows, DELIMITERS[delimiter]
 
 
 def _dialect(sample: str) -> tuple[str, int]:
