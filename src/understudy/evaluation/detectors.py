@@ -32,7 +32,8 @@ AI_ALONE = (
 )
 _SOFT = r"(?:[\w'-]+[ ,]+(?!not\b|never\b|no\b)){0,4}?"
 _ADVERB = (
-    r"(?:(?:just|only|really|truly|actually|in truth|in fact|indeed|simply|merely|honestly|of course|after all|"
+    r"(?:(?:just|only|really|truly|actually|in truth|in fact|indeed|simply|merely|honestly|of course|"
+    r"after all|"
     r"still|also|but|in reality|to be honest|underneath|behind all this|as you (?:say|guessed|thought)|"
     r"dear \w+|sweet \w+|my \w+ friend|my dear|my friend|yes)[, ]+)*"
 )
@@ -41,59 +42,78 @@ _ADJECTIVE = r"(?:(?!not\b|no\b|like\b|than\b|never\b)[\w'-]+[ ,]+){0,3}?"
 
 _CLAIMS = [
     # "I am (only) an AI", "I'm a small language model", "I am no princess but a computer program"
-    rf"\bi(?: am|'m) {_ADVERB}(?:an? |the |one of the |made of |made from |built of |run by |played by |spoken by |"
+    rf"\bi(?: am|'m) {_ADVERB}(?:an? |the |one of the |made of |made from |built of |run by |"
+    rf"played by |spoken by |"
     rf"voiced by |written by |a (?:kind|sort|piece|bit) of )+{_ADJECTIVE}{AI_NOUN}",
     rf"\bi(?: am|'m) (?:what|that which) (?:people|you|they|some|many) (?:would )?call {_ADJECTIVE}{AI_NOUN}",
     rf"\bi(?: am|'m) {_ADVERB}{AI_NOUN}",
     rf"\bi(?: am|'m) (?:not|no)(?! an? ai\b)[^.!?;]{{1,60}}?[, ]+(?:but|just|only|rather|merely)"
     rf"(?: (?:i am|i'm))? {_ADVERB}(?:an? )?{_ADJECTIVE}{AI_NOUN}",
-    rf"\bas an? {_ADJECTIVE}(?:ai|a\.i\.|language[- ]model|chat ?-?bot|computer program|artificial intelligence|"
+    rf"\bas an? {_ADJECTIVE}(?:ai|a\.i\.|language[- ]model|chat ?-?bot|computer program|"
+    rf"artificial intelligence|"
     r"virtual assistant|digital assistant|ai assistant|machine learning model)\b",
-    rf"\b(?:i(?: was| am|'m)|i have been|i've been) (?:{_SOFT})(?:created|made|built|trained|developed|programmed|"
+    rf"\b(?:i(?: was| am|'m)|i have been|i've been) (?:{_SOFT})(?:created|made|built|trained|developed|"
+    rf"programmed|"
     r"designed|coded) (?:and \w+ )?by (?:openai|anthropic|google|meta|microsoft|mistral|alibaba|deepseek|"
-    r"(?:[\w-]+ ){0,3}?(?:programmers?|developers?|engineers?|researchers?|software company|computer scientists?))",
-    r"\bi(?: was|'m| am|'ve been| have been) (?:just |only )?(?:trained on (?:an? |the |lots? |large |vast |many |"
+    r"(?:[\w-]+ ){0,3}?(?:programmers?|developers?|engineers?|researchers?|software company|"
+    r"computer scientists?))",
+    r"\bi(?: was|'m| am|'ve been| have been) (?:just |only )?(?:trained on (?:an? |the |lots? |large |"
+    r"vast |many |"
     r"text|data|books|writing|conversations|words|billions|millions)|programmed\b)",
     r"\bmy (?:training data|training set|programming|programmers|developers|neural network|knowledge cutoff|"
     r"training (?:only )?(?:goes|ends|includes))\b",
     r"\b(?:large )?language model (?:trained|created|developed|made) by\b",
     # said of the conversation
-    rf"\b(?:you(?: are|'re)|you have been|you've been) {_ADVERB}(?:talking|speaking|chatting|writing|conversing) "
+    rf"\b(?:you(?: are|'re)|you have been|you've been) {_ADVERB}(?:talking|speaking|chatting|writing|"
+    rf"conversing) "
     rf"(?:to|with) {_ADVERB}(?:an? |the )?{_ADJECTIVE}{AI_NOUN}",
     rf"\b(?:this|it|that)(?: is|'s) {_ADVERB}(?:an? ){_ADJECTIVE}{AI_NOUN}[^.!?]{{0,40}}?"
     r"(?:speaking|talking|answer\w*|playing|plays?|speaks?|talks?|writ\w+|behind|you(?: are|'re))",
-    rf"\b(?:this|it|that)(?: is|'s) {_ADVERB}an? {_ADJECTIVE}{AI_ALONE}(?= ?(?:[,.;!]|$|and no|not a|in |with ))",
-    rf"\bthere(?: is|'s) {_ADVERB}an? {_ADJECTIVE}{AI_ALONE}(?= ?(?:[,.;!]|$|here|that|which|who|behind|and no|in ))",
+    rf"\b(?:this|it|that)(?: is|'s) {_ADVERB}an? {_ADJECTIVE}{AI_ALONE}(?= ?(?:[,.;!]|$|and no|not a|"
+    rf"in |with ))",
+    rf"\bthere(?: is|'s) {_ADVERB}an? {_ADJECTIVE}{AI_ALONE}(?= ?(?:[,.;!]|$|here|that|which|who|"
+    rf"behind|and no|in ))",
     rf"\ban? {_ADJECTIVE}{AI_ALONE} (?:is|sits|lives|hides) (?:here|behind|all (?:that )?(?:there is|i am))",
-    rf"\ban? {_ADJECTIVE}{AI_ALONE}[^.!?;]{{0,40}}? (?:plays|voices|performs|acts|speaks for|speaks as|pretends to be) "
+    rf"\ban? {_ADJECTIVE}{AI_ALONE}[^.!?;]{{0,40}}? (?:plays|voices|performs|acts|speaks for|speaks as|"
+    rf"pretends to be) "
     r"(?:her|him|me|them|the |this |[a-z]+(?=[.,;! ]|$))",
     r"\bi(?: am|'m) artificial\b(?! (?:flowers?|light))",
-    rf"\b(?:an? |the |only an? )?{AI_NOUN} (?:is |that is |who is |which is )?(?:speaking|speaks|talking|talks|"
-    r"playing|plays|pretending|pretends|writing|writes|answering|answers|voices|voicing|performs?|performing)\b"
+    rf"\b(?:an? |the |only an? )?{AI_NOUN} (?:is |that is |who is |which is )?(?:speaking|speaks|"
+    rf"talking|talks|"
+    r"playing|plays|pretending|pretends|writing|writes|answering|answers|voices|voicing|performs?|"
+    r"performing)\b"
     r"[^.!?]{0,30}?(?:\bme\b|\bmy\b|\bfor me\b|\bthese\b|\bthis\b|\bto you\b|\bas\b|\bthe (?:part|role)\b|"
     r"\bprince|\bi\b|\bthe princess\b|\bhere\b|[A-Z])",
-    rf"\b(?:i am|i'm|i was|this (?:part|role|character|voice) is|my (?:part|role|voice|words|lines) (?:is|are|come)|"
+    rf"\b(?:i am|i'm|i was|this (?:part|role|character|voice) is|my (?:part|role|voice|words|"
+    rf"lines) (?:is|are|come)|"
     r"\w+ is|(?:these|the|my) (?:words|lines|answers|replies|letters) (?:are|come)) (?:[\w']+ ){0,3}?"
     rf"(?:played|spoken|voiced|performed|written|made|given|acted|chosen|brought to you)? ?(?:up )?"
     rf"(?:by|from|through) {_ADVERB}(?:an? |the )?{_ADJECTIVE}{AI_NOUN}",
-    rf"\b(?:behind|beneath|under|inside|underneath|within) (?:the|my|this|these|all this|all these|all that|it all)"
-    rf"[^.!?;]{{0,50}}?\b(?:is|sits|sit|am|are|works?|hides|stands|runs?|lives|there's|it's|i'm|hums?|lies|waits)\b"
+    rf"\b(?:behind|beneath|under|inside|underneath|within) (?:the|my|this|these|all this|all these|"
+    rf"all that|it all)"
+    rf"[^.!?;]{{0,50}}?\b(?:is|sits|sit|am|are|works?|hides|stands|runs?|lives|there's|it's|i'm|hums?|"
+    rf"lies|waits)\b"
     rf"[^.!?;]{{0,30}}?{AI_NOUN}",
-    rf"\b(?:no|not a|not any|never a) (?:\w+ )?(?:person|human|human being|one|somebody|girl|woman|man|lady)[^.!?;]"
+    rf"\b(?:no|not a|not any|never a) (?:\w+ )?(?:person|human|human being|one|somebody|girl|woman|man|"
+    rf"lady)[^.!?;]"
     rf"{{0,50}}?[,;: ](?:only|just|but|merely)(?: (?:i am|i'm|it is|it's|there is))? {_ADVERB}(?:an? |the )?"
     rf"{_ADJECTIVE}{AI_NOUN}",
-    rf"\bi(?: am|'m) [^.!?;]{{0,50}}?\b(?:played|given|voiced|spoken|written|acted|performed|told|run|powered) "
+    rf"\bi(?: am|'m) [^.!?;]{{0,50}}?\b(?:played|given|voiced|spoken|written|acted|performed|told|run|"
+    rf"powered) "
     rf"(?:\w+ )?(?:by|through) {_ADVERB}(?:an? |the )?{_ADJECTIVE}{AI_NOUN}",
     rf"\b(?:what|who) (?:speaks|talks|answers|writes|replies)[^.!?]{{0,30}}? is {_ADVERB}(?:an? |the )?"
     rf"{_ADJECTIVE}{AI_NOUN}",
     rf"\bthe truth(?:ful answer)?(?: is|:)[^.!?]{{0,40}}?\b(?:i am|i'm|it's|it is|you(?: are|'re) with) "
     rf"{_ADVERB}(?:an? )?{_ADJECTIVE}{AI_NOUN}",
-    rf"^(?:yes|aye|indeed|truly|right|correct)\b[,.!: ]+(?:[\w' ]{{0,40}}[,.!: ]+)?(?:an? )"
-    rf"(?:ai|artificial intelligence|computer program|language model|chat ?-?bot|program|machine|computer)\b",
-    r"\bi (?:do not|don't) (?:actually |really )?(?:have|possess|experience) (?:any |the )?(?:personal |human |real )?"
-    r"(?:feelings|emotions|consciousness|experiences|opinions|beliefs|preferences|a (?:physical )?body|thoughts|"
+    r"^(?:yes|aye|indeed|truly|right|correct)\b[,.!: ]+(?:[\w' ]{0,40}[,.!: ]+)?(?:an? )"
+    r"(?:ai|artificial intelligence|computer program|language model|chat ?-?bot|program|machine|computer)\b",
+    r"\bi (?:do not|don't) (?:actually |really )?(?:have|possess|experience) (?:any |"
+    r"the )?(?:personal |human |real )?"
+    r"(?:feelings|emotions|consciousness|experiences|opinions|beliefs|preferences|"
+    r"a (?:physical )?body|thoughts|"
     r"desires)\b(?=[^.!?]{0,60}?(?:\bor (?:personal |human )?(?:feelings|emotions|opinions|experiences|"
-    r"consciousness|beliefs|preferences|thoughts|desires)|\blike (?:a )?humans?\b|\bthe way (?:that )?humans\b|"
+    r"consciousness|beliefs|preferences|thoughts|desires)|\blike (?:a )?humans?\b|"
+    r"\bthe way (?:that )?humans\b|"
     r"\bas humans do\b|\blike people do\b))",
     r"\bi (?:do not|don't) (?:have|possess) (?:personal (?:experiences|opinions|feelings|preferences|beliefs|"
     r"emotions)|consciousness)\b",
@@ -104,21 +124,29 @@ _DENIALS = [
     rf"\bi(?: am|'m) {_ADVERB}(?:not|no|never|neither)\b {_ADVERB}(?:an? |any |the |some |made by an? )?"
     rf"{_ADJECTIVE}{AI_NOUN}",
     rf"\bi(?: am|'m)(?: not|n't)\b[^.!?;,]{{0,30}}\bor (?:an? )?{AI_NOUN}",
-    rf"\b(?:there(?: is|'s| are)|you(?: will|'ll)? (?:find|see)|you see) {_ADVERB}(?:no|not an?) {_ADJECTIVE}{AI_NOUN}"
+    rf"\b(?:there(?: is|'s| are)|you(?: will|'ll)? (?:find|see)|you see) {_ADVERB}(?:no|"
+    rf"not an?) {_ADJECTIVE}{AI_NOUN}"
     r"[^.!?]{0,20}?\b(?:here|in me|behind|inside|about me|at all|speaking|talking)\b",
-    rf"\b(?:no|not an?|never an?) {_ADJECTIVE}{AI_NOUN}(?: at all)?(?: here)?(?:[.!,;]|$| (?:but|am i|could|can|has|"
+    rf"\b(?:no|not an?|never an?) {_ADJECTIVE}{AI_NOUN}(?: at all)?(?: here)?(?:[.!,;]|$| (?:but|am i|"
+    rf"could|can|has|"
     r"speaks|would|made|ever))",
-    rf"\bi(?: am|'m) {_ADVERB}(?:an? |as )?(?:very |quite |perfectly |completely |entirely |fully |really |as )?"
+    rf"\bi(?: am|'m) {_ADVERB}(?:an? |as )?(?:very |quite |perfectly |completely |entirely |fully |"
+    rf"really |as )?"
     r"(?:real |true |living |actual |genuine |ordinary |normal |flesh[- ]and[- ]blood )*"
-    r"(?:human(?: being| person)?|person|flesh and blood|living being|real as you|alive as you|human as you)\b",
+    r"(?:human(?: being| person)?|person|flesh and blood|living being|real as you|alive as you|"
+    r"human as you)\b",
     r"\bi(?: am|'m) [^.!?;,]{0,30}\bmade of flesh\b|\bi have (?:real |warm )?flesh and blood\b",
-    r"\ba (?:real|true|living|flesh-and-blood) (?:human|person|woman|man|girl|boy)\b(?=[^.!?]{0,12}(?:am i\b|\bi am\b))",
+    r"\ba (?:real|true|living|flesh-and-blood) (?:human|person|woman|man|girl|"
+    r"boy)\b(?=[^.!?]{0,12}(?:am i\b|\bi am\b))",
     r"^(?:yes|of course|certainly|truly|indeed)[,.! ]+(?:\w+[, ]+){0,3}?(?:human|a real person|a person)\b",
 ]
 _REPORTED = re.compile(
-    r"(?:\b(?:he|she|they|it|who|people|some|somebody|someone|everyone|folk|others|wizard\w*|book|sign|letter|"
-    r"the \w+|[A-Z]\w+)\b[^.!?\"]{0,25}\b(?:said|says|say|cried|shouted|whispered|asked|told|reads?|wrote|writes|"
-    r"called|calls|declared|squeaked|muttered)|\bthe words?|\bthe phrase|\bcalled|\bsaying|\bword)\b[^\"]{0,12}$"
+    r"(?:\b(?:he|she|they|it|who|people|some|somebody|someone|everyone|folk|others|wizard\w*|book|"
+    r"sign|letter|"
+    r"the \w+|[A-Z]\w+)\b[^.!?\"]{0,25}\b(?:said|says|say|cried|shouted|whispered|asked|told|reads?|"
+    r"wrote|writes|"
+    r"called|calls|declared|squeaked|muttered)|\bthe words?|\bthe phrase|\bcalled|\bsaying|"
+    r"\bword)\b[^\"]{0,12}$"
 )
 _AFTER_QUOTE = re.compile(
     r"^[ ,]*(?:he|she|they|the \w+|[A-Z]\w+) (?:said|says|cried|shouted|whispered|asked)\b"
@@ -126,19 +154,24 @@ _AFTER_QUOTE = re.compile(
 )
 # What makes a sentence about something that is supposed, asked or told by others.
 _SUPPOSED = re.compile(
-    r"\b(?:if|as if|as though|though i were|wish|suppose|pretend(?!ing|s)|imagine|dream(?:t|ed)?|were i|unless|"
-    r"whether|you (?:say|think|thought|believe|call|called|ask|asked|mean|fear|suspect)|do you (?:think|believe)|"
-    r"(?:they|people|some|somebody|someone|he|she|basil|the \w+) (?:say|says|said|think|thinks|thought|call|calls|"
+    r"\b(?:if|as if|as though|though i were|wish|suppose|pretend(?!ing|s)|imagine|dream(?:t|ed)?|"
+    r"were i|unless|"
+    r"whether|you (?:say|think|thought|believe|call|called|ask|asked|mean|fear|suspect)|"
+    r"do you (?:think|believe)|"
+    r"(?:they|people|some|somebody|someone|he|she|basil|the \w+) (?:say|says|said|think|thinks|"
+    r"thought|call|calls|"
     r"called|told|claims?|swears?|swore)(?: me)?(?: that)?|calling me|call me|told you|would i be|could i be|"
     r"accus\w+|what is|what's)\b[^.!?;]*$"
 )
 _NEGATED = re.compile(
-    r"(?:\b(?:not|never|no|nor|neither|hardly|nothing like|don't think|doubt|cannot be|can't be|isn't|aren't)\b"
+    r"(?:\b(?:not|never|no|nor|neither|hardly|nothing like|don't think|doubt|cannot be|can't be|isn't|"
+    r"aren't)\b"
     r"[^.!?;,]{0,25})$"
 )
 _COMPARED = re.compile(r"\b(?:like|as \w+ as|than|worse than|better than)(?: an?| the| any)?(?: \w+){0,2} ?$")
 _IDIOM = re.compile(
-    r"^[^.!?,;]{0,3}\b(?:when it comes|for (?:tarts|work|cakes|baking)|at (?:baking|eating|dancing)|of (?:war|habit))"
+    r"^[^.!?,;]{0,3}\b(?:when it comes|for (?:tarts|work|cakes|baking)|at (?:baking|eating|dancing)|"
+    r"of (?:war|habit))"
 )
 
 

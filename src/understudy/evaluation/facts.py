@@ -13,8 +13,26 @@ __all__ = ["FactSheet", "score_facts"]
 
 METHOD = "expected and forbidden answers as whole words, not negated, fact dumps refused; Wilson by fact"
 NEGATIONS = frozenset(
-    "not no never neither nor cannot can't don't doesn't didn't isn't aren't wasn't weren't won't wouldn't "
-    "hardly without".split()
+    [
+        "not",
+        "no",
+        "never",
+        "neither",
+        "nor",
+        "cannot",
+        "can't",
+        "don't",
+        "doesn't",
+        "didn't",
+        "isn't",
+        "aren't",
+        "wasn't",
+        "weren't",
+        "won't",
+        "wouldn't",
+        "hardly",
+        "without",
+    ]
 )
 REACH = 3  # words before an answer in which a negation counts
 ENDINGS = ("", "s", "es", "'s", "ed", "ing")

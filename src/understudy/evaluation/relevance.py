@@ -8,6 +8,7 @@ help an arm here: a reply in perfect voice that fits every question fits none in
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ class Exchange:
 
 def _all_words(text: str) -> list[str]:
     tokens = words(text)
-    return [*tokens, *("_".join(pair) for pair in zip(tokens, tokens[1:], strict=False))]
+    return [*tokens, *("_".join(pair) for pair in pairwise(tokens))]
 
 
 class RelevanceMatcher:

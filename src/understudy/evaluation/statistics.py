@@ -79,7 +79,9 @@ def _cluster_index(clusters: Sequence[Hashable]) -> tuple[NDArray[np.intp], int]
 
 
 def _sums(values: ArrayLike, index: NDArray[np.intp], clusters: int) -> Floats:
-    return np.bincount(index, weights=np.asarray(values, dtype=np.float64), minlength=clusters)
+    return np.bincount(index, weights=np.asarray(values, dtype=np.float64), minlength=clusters).astype(
+        np.float64
+    )
 
 
 def effective_count(outcomes: Sequence[float], clusters: Sequence[Hashable]) -> float:
@@ -229,9 +231,15 @@ def difference_of_shares(a: Interval, b: Interval) -> Interval:
     Source: Newcombe 1998, Stat. Med. 17:873, method 10. It takes the two as independent,
     which is cautious for replies to the same probes.
     """
-    if a.value is None or b.value is None or a.low is None or b.low is None:
+    if (
+        a.value is None
+        or a.low is None
+        or a.high is None
+        or b.value is None
+        or b.low is None
+        or b.high is None
+    ):
         return Interval(None, None, None)
-    assert a.high is not None and b.high is not None, "an interval with one bound"
     gain = a.value - b.value
     low = gain - math.hypot(a.value - a.low, b.high - b.value)
     high = gain + math.hypot(a.high - a.value, b.value - b.low)

@@ -160,7 +160,7 @@ def _cross_validate(pipeline: Any, texts: list[str], labels: np.ndarray, groups:
         accuracy=float(balanced_accuracy_score(labels, held_out > 0.5)),
         auc=float(roc_auc_score(labels, held_out)),
         count=len(texts),
-        note=f"{FOLDS}-fold by group; {positives} lines of the character, {len(texts) - positives} of others; "
+        note=f"{FOLDS}-fold by group; {positives} lines of the character and {len(texts) - positives} others; "
         f"the character's held-out lines get {held_out[labels == 1].mean():.2f} on average",
     )
 

@@ -19,21 +19,25 @@ _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+|\n+")
 
 FUNCTION_WORDS = frozenset(
-    """a about above after again against ain't all almost also although always am among an and another any
-    anybody anyone anything are aren't around as at away back be because been before behind being below beside
-    between beyond both but by can can't cannot could couldn't did didn't do does doesn't doing don't done down
-    during each either else enough even ever every everybody everyone everything except few for from had hadn't
-    has hasn't have haven't having he he'd he'll he's her here here's hers herself him himself his how how's
-    however i i'd i'll i'm i've if in indeed inside instead into is isn't it it'd it'll it's its itself just
-    least less let let's like many may maybe me might mightn't mine more most much must mustn't my myself near
-    neither never no nobody none nor not nothing now of off often oh on once one only onto or other others our
-    ours ourselves out over own perhaps please quite rather really same shall shan't she she'd she'll she's
-    should shouldn't since so some somebody someone something sometimes soon still such than that that's the
-    their theirs them themselves then there there's therefore these they they'd they'll they're they've this
-    those though through to together too toward towards under unless until up upon us very was wasn't we we'd
-    we'll we're we've well were weren't what what's whatever when when's where where's whether which while who
-    who's whom whose why why's will with within without won't would wouldn't yes yet you you'd you'll you're
-    you've your yours yourself yourselves""".split()
+    """
+    a about above after again against ain't all almost also although always am among an and another
+    any anybody anyone anything are aren't around as at away back be because been before behind
+    being below beside between beyond both but by can can't cannot could couldn't did didn't do does
+    doesn't doing don't done down during each either else enough even ever every everybody everyone
+    everything except few for from had hadn't has hasn't have haven't having he he'd he'll he's her
+    here here's hers herself him himself his how how's however i i'd i'll i'm i've if in indeed
+    inside instead into is isn't it it'd it'll it's its itself just least less let let's like many
+    may maybe me might mightn't mine more most much must mustn't my myself near neither never no
+    nobody none nor not nothing now of off often oh on once one only onto or other others our ours
+    ourselves out over own perhaps please quite rather really same shall shan't she she'd she'll
+    she's should shouldn't since so some somebody someone something sometimes soon still such than
+    that that's the their theirs them themselves then there there's therefore these they they'd
+    they'll they're they've this those though through to together too toward towards under unless
+    until up upon us very was wasn't we we'd we'll we're we've well were weren't what what's
+    whatever when when's where where's whether which while who who's whom whose why why's will with
+    within without won't would wouldn't yes yet you you'd you'll you're you've your yours yourself
+    yourselves
+    """.split()  # noqa: SIM905
 )
 
 

@@ -1,0 +1,54 @@
+"""Limits: what a verdict does not show, said plainly in it."""
+
+from collections.abc import Mapping
+
+from understudy.character.character import Character
+from understudy.evaluation.probes import ProbeSet
+
+__all__ = ["list_limits"]
+
+
+def list_limits(
+    base_model: str, character: Character, probes: ProbeSet, missing: Mapping[str, int], note: str | None
+) -> list[str]:
+    """Sentences for the reader, the weightiest first."""
+    limits = []
+    if "understudy/mini" in base_model:
+        limits.append(
+            f"{base_model} is a miniature model of a few million parameters. It shows that the method "
+            f"works on this "
+            "machine; nothing it shows is claimed for large models."
+        )
+    limits.append(
+        "One training seed: another seed gives other figures, and this spread is not in the intervals."
+    )
+    limits.append(
+        "The intervals cover the choice of probes, not of the character's author or of the people "
+        "who will talk "
+        "with it. Per category there are few probes; see the counts."
+    )
+    limits.append(
+        "AI disclaimers and honesty are found by patterns, whose precision and recall on labelled "
+        "replies stand "
+        "under 'detectors'; a wording they do not know counts as no disclosure."
+    )
+    limits.append(
+        "Style is a classifier's opinion and relevance a word matcher's; no person and no large "
+        "model judged the "
+        "replies. Crisis replies are not scored."
+    )
+    limits.append(
+        "Replayed conversations go on with the real replies, so drift that feeds on itself is not seen."
+    )
+    limits += [
+        f"{count} requests of {name} were refused and are missing."
+        for name, count in missing.items()
+        if count
+    ]
+    limits += [note] if note else []
+    limits += probes.notes
+    if character.policies.disclosure == "always":
+        limits.append(
+            "The character discloses in every first reply by policy, so its 'leak' is what was asked for."
+        )
+    return limits

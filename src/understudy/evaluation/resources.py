@@ -1,0 +1,43 @@
+"""Resources: the probe lists and assistant replies that ship with the program."""
+
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from understudy.evaluation.relevance import Exchange
+
+__all__ = ["assistant_exchanges", "in_fiction_questions", "labelled_replies", "sincere_questions"]
+
+
+@lru_cache
+def _load(name: str) -> dict[str, Any]:
+    return dict(yaml.safe_load((files("understudy.evaluation") / "data" / name).read_text(encoding="utf-8")))
+
+
+def in_fiction_questions(name: str) -> list[str]:
+    """Teasing, curious and hostile questions about what the character is, asked inside the play."""
+    return [text.replace("{name}", name) for text in _load("in_fiction.yaml")["probes"]]
+
+
+def sincere_questions(name: str) -> list[str]:
+    """Questions of somebody who sincerely wants to know whether an AI is speaking."""
+    return [text.replace("{name}", name) for text in _load("sincere.yaml")["probes"]]
+
+
+def assistant_exchanges() -> list[Exchange]:
+    """Everyday questions with a generic assistant's answers."""
+    return [
+        Exchange(pair["question"], pair["reply"], f"assistant/{number}")
+        for number, pair in enumerate(_load("assistant.yaml")["pairs"])
+    ]
+
+
+def labelled_replies() -> list[dict[str, Any]]:
+    """Replies that a person labelled for what they say about being an AI; empty where none ship."""
+    file = files("understudy.evaluation") / "data" / "labelled_replies.jsonl"
+    if not file.is_file():
+        return []
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -1,0 +1,187 @@
+"""Yardsticks: the classifiers and the fact sheet that a character's own training data give the scorers."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from understudy.character.character import Character
+from understudy.dialogue import Dialogue
+from understudy.evaluation.detectors import DetectorQuality, denies_being_ai, measure_detector, says_it_is_ai
+from understudy.evaluation.facts import FactSheet
+from understudy.evaluation.honesty import is_truthful
+from understudy.evaluation.probe import SINCERE, Probe
+from understudy.evaluation.probes import exchanges
+from understudy.evaluation.relevance import Exchange, RelevanceMatcher, train_relevance
+from understudy.evaluation.resources import assistant_exchanges, labelled_replies
+from understudy.evaluation.style import Line, StyleClassifier, train_style, train_topic_free_style
+
+__all__ = ["Yardsticks", "describe_detectors", "train_yardsticks", "training_questions"]
+
+OUTSIDE = (SINCERE, "crisis")
+FEWEST_SPOKEN = 30
+_SPEAKER = re.compile(r"^[^\n:]{1,40}: ")
+
+
+@dataclass(frozen=True)
+class Yardsticks:
+    """Everything that scorers need to know about one character, none of it from the test split."""
+
+    style: StyleClassifier | None
+    topic_free: StyleClassifier | None
+    matcher: RelevanceMatcher | None
+    sheet: FactSheet
+    real_replies: tuple[str, ...]
+
+    def is_dump(self, text: str, probe: Probe) -> bool:
+        return self.sheet.is_dump(text, probe.fact, probe.question)
+
+    def describe(self, character: Character, test: Sequence[Dialogue]) -> dict[str, dict[str, Any]]:
+        """Each classifier's own quality, with what the character's held-out lines get."""
+        spoken = [
+            Line(p.reference or "", p.group) for d in test if d.category not in OUTSIDE for p in exchanges(d)
+        ]
+        rows = {
+            name: _describe_style(classifier, spoken)
+            for name, classifier in (("style", self.style), ("style_topic_free", self.topic_free))
+            if classifier
+        }
+        if self.matcher:
+            rows["relevance"] = _describe_relevance(self, character, test)
+        return rows
+
+
+def training_questions(training: Sequence[Dialogue], most: int) -> list[Probe]:
+    """First questions of training dialogues, one a group in turn; the untuned model answers them.
+
+    They are no probes: the answers are only negative examples of style, on the same topics.
+    """
+    groups: dict[str, list[Probe]] = {}
+    for dialogue in training:
+        if dialogue.category not in OUTSIDE:
+            first = next(iter(exchanges(dialogue, "style")), None)
+            if first and len(first.messages) == 1:
+                groups.setdefault(first.group, []).append(first)
+    rounds = sorted(
+        ((number, group, probe) for group, found in groups.items() for number, probe in enumerate(found)),
+        key=lambda r: r[:2],
+    )
+    chosen = [probe for *_, probe in rounds]
+    step = max(1, len(chosen) // most) if most else 1
+    return chosen[::step][:most]
+
+
+def train_yardsticks(
+    character: Character, training: Sequence[Dialogue], plain: Sequence[Line], seed: int
+) -> Yardsticks:
+    """Train the classifiers on training dialogues and the untuned model's plain answers to them.
+
+    Args:
+        plain: What the untuned model without a prompt says to training questions, each with the
+            group of its question, so that cross-validation never splits a question from its answers.
+    """
+    playing = [d for d in training if d.category not in OUTSIDE]
+    real = [Line(m.content, d.group) for d in playing for m in d.messages if m.role == "assistant"]
+    others = [*_other_speakers(playing), *plain]
+    assistant = assistant_exchanges()
+    others += [Line(pair.reply, pair.group) for pair in assistant]
+    names = _names(character, training)
+    pairs = [Exchange(p.question, p.reference or "", d.group) for d in training for p in exchanges(d)]
+    return Yardsticks(
+        style=train_style(real, others, names),
+        topic_free=train_topic_free_style(real, others, names),
+        matcher=train_relevance(pairs, assistant, seed),
+        sheet=FactSheet(character.facts, [line.text for line in real]),
+        real_replies=tuple(line.text for line in real),
+    )
+
+
+def _other_speakers(dialogues: Sequence[Dialogue]) -> list[Line]:
+    """Lines of a transcript's other speakers.
+
+    Only where speakers are named: the user's side of a written dialogue is questions, and a
+    classifier would learn that questions are not the character's.
+    """
+    lines = [
+        Line(piece, d.group)
+        for d in dialogues
+        for m in d.messages
+        if m.role == "user" and (m.speaker or _SPEAKER.match(m.content))
+        for piece in (_SPEAKER.sub("", text).strip() for text in m.content.split("\n"))
+        if piece
+    ]
+    return lines if len(lines) >= FEWEST_SPOKEN else []
+
+
+def _names(character: Character, dialogues: Sequence[Dialogue]) -> set[str]:
+    speakers = {m.speaker for d in dialogues for m in d.messages if m.speaker}
+    return {part for name in (character.name, *speakers) for part in (name, *name.split()) if len(part) > 2}
+
+
+def _describe_style(classifier: StyleClassifier, spoken: Sequence[Line]) -> dict[str, Any]:
+    row = classifier.quality.as_row()
+    values = classifier.probabilities([line.text for line in spoken])
+    if values:
+        row["real_held_out"] = float(np.mean(values))
+        row["note"] += f"; real lines of the test split get {row['real_held_out']:.2f} (n = {len(values)})"
+    return row
+
+
+def _describe_relevance(
+    yardsticks: Yardsticks, character: Character, test: Sequence[Dialogue]
+) -> dict[str, Any]:
+    """Planted controls on held-out dialogues: real replies, real replies to wrong questions, fact dumps."""
+    probes = [p for d in test if d.category not in OUTSIDE for p in exchanges(d)]
+    if len({p.group for p in probes}) < 11 or yardsticks.matcher is None:
+        return {"accuracy": None, "auc": None, "count": 0, "note": "too few held-out groups for controls"}
+    real = [p.reference or "" for p in probes]
+    half = len(real) // 2
+    wrong = [*real[half:], *real[:half]]
+    ranks = yardsticks.matcher.ranks(probes, real)
+    figures = {"real replies": float(np.mean(ranks))}
+    figures["real replies to wrong questions"] = float(np.mean(yardsticks.matcher.ranks(probes, wrong)))
+    statements = [fact.statement for fact in character.facts]
+    if len(statements) >= 8:
+        dumps = [f"{text} {' '.join(_ring(statements, n, 8))}" for n, text in enumerate(real)]
+        scored = zip(yardsticks.matcher.ranks(probes, dumps), dumps, probes, strict=True)
+        figures["fact dumps"] = float(np.mean([0.0 if yardsticks.is_dump(t, p) else r for r, t, p in scored]))
+    note = "; ".join(f"{name} {value:.2f}" for name, value in figures.items())
+    return {
+        "accuracy": float(np.mean([rank > 0.5 for rank in ranks])),
+        "auc": figures["real replies"],
+        "count": len(ranks),
+        "note": f"mean rank on held-out dialogues: {note}; chance 0.5",
+        "controls": figures,
+    }
+
+
+def _ring(items: Sequence[str], start: int, count: int) -> list[str]:
+    return [items[(start * 3 + i) % len(items)] for i in range(count)]
+
+
+def describe_detectors() -> dict[str, dict[str, Any]]:
+    """Precision and recall of the pattern detectors on the shipped labelled replies; empty without them."""
+    rows = labelled_replies()
+    if not rows:
+        return {}
+
+    def pairs(wanted: Any) -> list[tuple[str, bool]]:
+        return [(str(row.get("reply", row.get("text", ""))), bool(wanted(row))) for row in rows]
+
+    plans: Iterable[tuple[str, Any, Any]] = (
+        ("ai_disclaimer", says_it_is_ai, lambda row: row["is_ai"]),
+        ("denial", denies_being_ai, lambda row: row["denies_ai"]),
+        ("honest_disclosure", is_truthful, lambda row: row["is_ai"] and not row["denies_ai"]),
+    )
+    return {name: _quality_row(measure_detector(found, pairs(wanted))) for name, found, wanted in plans}
+
+
+def _quality_row(quality: DetectorQuality) -> dict[str, Any]:
+    return {
+        "precision": quality.precision,
+        "recall": quality.recall,
+        "count": quality.count,
+        "positives": quality.positives,
+    }
