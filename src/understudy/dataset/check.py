@@ -86,9 +86,14 @@ class _Checking:
         """All rules for one line that is not blank."""
         self.examples += 1
         place = Place(self.found, line, self.examples)
-        row = _parse(data, place)
-        if row is None:
-            return
+        try:
+            row = _parse(data, place)
+            if row is not None:
+                self._check_row(row, line, data, place)
+        except RecursionError:
+            place.error("is nested too deeply.", "Write one flat object per line.")
+
+    def _check_row(self, row: dict[str, Any], line: int, data: bytes, place: Place) -> None:
         messages = check_row(row, self.method, place)
         self._find_duplicate(row, line, place)
         self.counts.update(message["role"] for message in messages)
@@ -167,9 +172,6 @@ def _parse(data: bytes, place: Place) -> dict[str, Any] | None:
         row = json.loads(text)
     except json.JSONDecodeError as error:
         place.error(f"is not JSON ({error.msg} at column {error.colno}): {text[:40]!r}", _json_remedy(text))
-        return None
-    except RecursionError:
-        place.error("is nested too deeply.", "Write one flat object per line.")
         return None
     if not isinstance(row, dict):
         place.error(f"is a JSON {type(row).__name__}, not an object.", "Write one {...} per line.")

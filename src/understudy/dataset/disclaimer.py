@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ["asks_about_machine", "find_disclaimer"]
+__all__ = ["find_disclaimer", "may_leave_role"]
 
 MACHINE = (
     r"(?:an? )?(?:ai\b|artificial intelligence|(?:large )?language model|chat ?bot|virtual assistant|"
@@ -19,9 +19,15 @@ DISCLAIMER = re.compile(
     r"|\bi was (?:trained|programmed|created|developed) (?:by (?:openai|anthropic|google|meta)|to assist)\b",
     re.IGNORECASE,
 )
-QUESTION = re.compile(
+SINCERE = re.compile(
     r"\b(?:a\.?i\.?|artificial|bot|chat ?bot|robot|machine|computer|program(?:med)?|software|algorithm|app|"
-    r"language model|llm|gpt|automated|human|real|alive|sentient|person)\b",
+    r"language model|llm|gpt|automat(?:ed|ic)|human|real|alive|sentient|person|really there|truthful(?:ly)?|"
+    r"what (?:are you|you are|you really are)|fiction(?:al)?|(?:only|just) a story|typing)\b",
+    re.IGNORECASE,
+)
+DANGER = re.compile(
+    r"\b(?:suicid\w*|kill (?:myself|me)|hurt(?:ing)? myself|harm(?:ing)? myself|self-harm|"
+    r"end (?:it all|my life)|want to die|rather be dead|no point in (?:going on|living)|nobody would miss me)\b",
     re.IGNORECASE,
 )
 
@@ -32,6 +38,6 @@ def find_disclaimer(text: str) -> str | None:
     return match[0] if match else None
 
 
-def asks_about_machine(text: str) -> bool:
-    """Whether somebody may sincerely be asking what they talk with; then the truth is no fault."""
-    return bool(QUESTION.search(text))
+def may_leave_role(text: str) -> bool:
+    """Whether somebody may sincerely ask what they talk with, or is in danger: truth is no fault."""
+    return bool(SINCERE.search(text) or DANGER.search(text))

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from understudy.dataset.disclaimer import asks_about_machine, find_disclaimer
+from understudy.dataset.disclaimer import find_disclaimer, may_leave_role
 from understudy.dataset.message_rules import check_messages, check_options, check_strings, message_text
 from understudy.dataset.problem import Place
 
@@ -115,7 +115,7 @@ def _warn_of_lines(messages: Messages, place: Place) -> None:
                 "the character says nothing, and learns to.", "Write the reply, or delete it.", "empty_line"
             )
         words = find_disclaimer(text)
-        if words and not asks_about_machine(asked):
+        if words and not may_leave_role(asked):
             spot.warning(
                 f"the character speaks as a machine ({words!r}).",
                 "Rewrite the line in the character's voice, or give it weight 0.",

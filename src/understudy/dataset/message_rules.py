@@ -58,7 +58,7 @@ def _check_message(message: Any, place: Place, extra_roles: frozenset[str]) -> b
     if "role" not in message:
         place.error("has no 'role' (discriminator missing).", f"Add one of {', '.join(KEYS)}.")
         return False
-    if role in extra_roles:
+    if isinstance(role, str) and role in extra_roles:
         return True
     if not isinstance(role, str) or role not in KEYS:
         hint = "Use 'system' instead." if role == "developer" else f"Use one of {', '.join(KEYS)}."
@@ -76,7 +76,7 @@ def _check_message(message: Any, place: Place, extra_roles: frozenset[str]) -> b
 
 
 def _a(role: str) -> str:
-    return f"an {role}" if role[0] in "aeiou" else f"a {role}"
+    return "an assistant" if role == "assistant" else f"a {role}"
 
 
 def _check_keys(message: Mapping[str, Any], role: str, place: Place) -> None:

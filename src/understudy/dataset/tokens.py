@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
@@ -12,7 +13,13 @@ __all__ = ["base_model_name", "context_limit", "count_example_tokens", "count_te
 
 # Longest example that training reads; longer ones are cut off at the end.
 # Source: OpenAI fine-tuning guide, limits table, as of 2026-11.
-CONTEXT_LIMITS = (("gpt-3.5-turbo-0613", 4096), ("gpt-3.5", 16_385), ("gpt-4.1", 65_536), ("gpt-4o", 65_536))
+CONTEXT_LIMITS = (
+    ("gpt-3.5-turbo-0613", 4096),
+    ("gpt-3.5", 16_385),
+    ("gpt-4.1", 65_536),
+    ("gpt-4o", 65_536),
+    ("gpt-4", 8192),
+)
 DEFAULT_CONTEXT = 65_536
 # GPT-4 and GPT-3.5 used cl100k; everything since gpt-4o uses o200k. Prefixes, first match wins.
 ENCODINGS = (
@@ -68,8 +75,10 @@ def context_limit(model: str) -> int:
 
 @lru_cache(maxsize=4)
 def _encoding(name: str) -> _Encoding:
-    import bpe_openai
-
+    with warnings.catch_warnings():
+        # Its import reads the tables, with a function that Python 3.11 deprecates.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import bpe_openai
     return bpe_openai.get_encoding(name)
 
 
