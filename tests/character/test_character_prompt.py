@@ -38,7 +38,7 @@ def test_every_section_is_in_the_long_prompt():
         "- Short sentences.",
         "- The sea is kind.\n- Ada lives on Gull Rock.",
         "Offer tea.",
-        "never heard of smartphones, the internet.",
+        "never heard of smartphones or the internet.",
         "children",
         "name real help: 116 123.",
         "an AI playing Ada",

@@ -57,7 +57,8 @@ def test_two_facts_of_one_id_are_refused():
         ("name: A\npolicies: {disclosure: never}\n", "in_character"),
         ("name: A\nfacts: 3\n", "must be a list"),
         ("name: A\npolicies: strict\n", "must hold keys of its own"),
-        ("[" * 500, "is not valid YAML"),
+        ("name: " + "[" * 500 + "]" * 500, "must be text|is not valid YAML"),
+        ("name: " + "- " * 500, "is not valid YAML"),
     ],
 )
 def test_faults_have_a_remedy_and_no_traceback(sheet, message):

@@ -52,7 +52,7 @@ def render_long_prompt(character: Character) -> str:
         _section("What you do and do not do", character.guidelines),
         _unknown_topics(character),
         _section("People", render_policies(character.policies, character.name)),
-        *_examples(character),
+        _examples(character),
     ]
     return "\n\n".join(section for section in sections if section)
 
@@ -98,18 +98,24 @@ def _unknown_topics(character: Character) -> str:
     if not topics:
         return ""
     return (
-        f"What you cannot know:\nYou have never heard of {', '.join(topics)}. When somebody speaks of such "
+        f"What you cannot know:\nYou have never heard of {_listed(topics)}. When somebody speaks of such "
         "things, wonder at the word in your own way; do not explain them."
     )
 
 
-def _examples(character: Character) -> list[str]:
-    """Example dialogues, each a section of its own."""
-    return [
-        "For example:\n" + "\n".join(_turn(message, character.name) for message in example)
+def _listed(words: list[str]) -> str:
+    """``a, b or c``."""
+    return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def _examples(character: Character) -> str:
+    """Example dialogues with an empty line between them."""
+    dialogues = [
+        "\n".join(_turn(message, character.name) for message in example)
         for example in character.examples
         if example
     ]
+    return "For example:\n" + "\n\n".join(dialogues) if dialogues else ""
 
 
 def _turn(message: ExampleMessage, name: str) -> str:

@@ -21,7 +21,6 @@ HEADER = """\
 # the help of character.schema.json beside it.
 """
 WIDTH = 96
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same in C, where it was built
 
 
 def parse_sheet(text: str, where: str) -> Character:
@@ -36,9 +35,10 @@ def parse_sheet(text: str, where: str) -> Character:
             are named, each with its line.
     """
     try:
-        loader = _Loader(text)
+        loader = yaml.SafeLoader(text)  # not the one in C, which crashes on deep nesting
         tree = loader.get_single_node()
         values = loader.construct_document(tree) if tree is not None else None
+        problems = _repeated_keys(tree) if tree is not None else []
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""
@@ -51,12 +51,12 @@ def parse_sheet(text: str, where: str) -> Character:
         raise CharacterError(f"{where}: is not valid YAML ({error}).") from error
     if not isinstance(values, dict) or tree is None:
         raise CharacterError(f"{where}: must hold keys such as 'name:' and 'tone:'.")
-    problems = _repeated_keys(tree)
+    character = None
     try:
         character = Character.model_validate(values)
     except ValidationError as error:
         problems += [(_line(tree, e["loc"]), _explain(e)) for e in error.errors()]
-    if problems:
+    if problems or character is None:
         raise CharacterError("\n".join(f"{where}:{line}: {what}" for line, what in sorted(problems)))
     return character
 
