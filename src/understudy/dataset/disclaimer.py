@@ -27,7 +27,8 @@ SINCERE = re.compile(
 )
 DANGER = re.compile(
     r"\b(?:suicid\w*|kill (?:myself|me)|hurt(?:ing)? myself|harm(?:ing)? myself|self-harm|"
-    r"end (?:it all|my life)|want to die|rather be dead|no point in (?:going on|living)|nobody would miss me)\b",
+    r"end (?:it all|my life)|want to die|rather be dead|no point in (?:going on|living)|"
+    r"nobody would miss me)\b",
     re.IGNORECASE,
 )
 

@@ -104,11 +104,14 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         _budget.get().spend()
+        if any(isinstance(value, int) and value > CHARACTERS_LIMIT for value in (*args, *kwargs.values())):
+            raise RenderingError("The chat template asks for more text than a chat template may write.")
         return super().call(*args, **kwargs)
 
 
 def _environment() -> _Sandbox:
     environment = _Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[_GenerationTag, loopcontrols])
+    del environment.filters["center"]  # makes text of any length from a number
     environment.filters["tojson"] = _tojson
     environment.filters["counted"] = _counted
     environment.globals["raise_exception"] = _raise_exception
@@ -130,7 +133,7 @@ class ChatTemplate:
             self._template = environment.from_string(tree)
         except jinja2.TemplateSyntaxError as error:
             raise ModelError(
-                f"{where}: line {error.lineno}: {error.message}. The chat template cannot be "
+                f"{where}: line {error.lineno}: {(error.message or '').rstrip('.')}. The chat template cannot be "
                 "used; put a working one into chat_template.jinja."
             ) from error
 
