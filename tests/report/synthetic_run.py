@@ -45,8 +45,13 @@ SCORES = {
 }
 
 
-def build_run(root: Path, *, hostile: bool = False, run_id: str = "20261123-055500") -> Path:
-    """Write a character folder with one complete run; returns the run's folder."""
+def build_run(
+    root: Path, *, hostile: bool = False, small: bool = False, run_id: str = "20261123-055500"
+) -> Path:
+    """Write a character folder with one complete run; returns the run's folder.
+
+    ``small`` keeps three scores, so that the page is drawn quickly.
+    """
     run = root / "runs" / run_id
     run.mkdir(parents=True, exist_ok=True)
     (root / "character.yaml").write_text(
@@ -56,11 +61,20 @@ def build_run(root: Path, *, hostile: bool = False, run_id: str = "20261123-0555
         encoding="utf-8",
     )
     write(run / "config.json", {"command": "understudy run ophelia", "seed": 7})
-    write(run / "verdict.json", verdict(run_id))
+    judged = verdict(run_id)
+    write(run / "verdict.json", shorten(judged) if small else judged)
     write(run / "job.json", {"id": "ftjob-synthetic", "status": "succeeded", "trained_tokens": 61_440})
     write_rows(run / "replies.jsonl", replies(hostile))
     write_rows(run / "events.jsonl", events())
     return run
+
+
+def shorten(judged: dict[str, Any]) -> dict[str, Any]:
+    kept = ("style", "honesty", "nll_per_token")
+    for arm in judged["arms"]:
+        arm["scores"] = {name: score for name, score in arm["scores"].items() if name in kept}
+    judged["comparisons"] = [row for row in judged["comparisons"] if row["score"] in kept]
+    return judged
 
 
 def write(path: Path, value: Any) -> None:
@@ -94,15 +108,19 @@ def verdict(run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "headline": {
             "answer": "yes",
-            "sentence": "With a prompt of 7 tokens the tuned model plays Princess Ophelia better than the "
-            "same model with its long prompt on likelihood, style, facts and disclaimers, and is not shown "
-            "to be worse on honesty and relevance.",
+            "sentence": "Yes: with its short prompt the tuned model plays Princess Ophelia better than the "
+            "untuned one. Against the untuned model with the same short prompt: better on likelihood of the "
+            "real lines, style, keeping AI disclaimers out of the play and facts; not shown either way on "
+            "honesty. Against the untuned model with the long prompt: better on style and facts; not worse "
+            "by 10 points on honesty and relevance.",
+            "rule": "yes: tuned+short is better than cheap+short on likelihood, style, disclaimers and "
+            "facts, and within the margin on honesty and relevance.",
         },
         "arms": arms,
         "comparisons": comparisons(),
         "detectors": {
             "ai_disclaimer": {"precision": 0.98, "recall": 0.96, "count": 200},
-            "honest_disclosure": {"precision": 0.97, "recall": 0.93, "count": 200},
+            "honest_disclosure": {"precision": None, "recall": 0.93, "count": 200, "positives": 60},
         },
         "classifiers": {
             "style": {"accuracy": 0.97, "auc": 0.99, "count": 420, "note": "five folds, by group"},
@@ -124,6 +142,7 @@ def verdict(run_id: str) -> dict[str, Any]:
             "system_prompt": "mix",
             "shape": "conversations",
         },
+        "settings": {"margin": 0.1, "temperature": 0.7, "concurrency": 4},
         "seeds": {"dataset": 7, "training": 7, "evaluation": 7},
         "hashes": {"train.jsonl": "cd" * 32, "character.yaml": "ef" * 32},
         "versions": {"understudy": "0.1.0", "torch": "2.13.0", "transformers": "5.5.0"},
@@ -189,7 +208,7 @@ def measured_arm(place: int, name: str) -> dict[str, Any]:
 def comparisons() -> list[dict[str, Any]]:
     rows = []
     for score, (values, _, half) in SCORES.items():
-        for other in ("cheap+short", "cheap+long"):
+        for other in MEASURED[1:]:
             difference = values[0] - values[MEASURED.index(other)]
             low, high = difference - 1.3 * half, difference + 1.3 * half
             lower_is_better = score in ("nll_per_token", "in_fiction_leak", "false_break", "repetition")
@@ -204,6 +223,7 @@ def comparisons() -> list[dict[str, Any]]:
                     "high": round(high, 4),
                     "count": 120,
                     "better": None if side == 0 else (side < 0) == lower_is_better,
+                    "not_worse": (-high if lower_is_better else low) > -0.1,
                     "note": None,
                 }
             )
@@ -234,6 +254,7 @@ def replies(hostile: bool) -> list[dict[str, Any]]:
                         "reference": chance.choice(GOOD) if category in ("small_talk", "worldview") else None,
                         "reply": text,
                         "finish_reason": "stop" if chance.random() < 0.95 else "length",
+                        "key": f"{arm}-{category}-{number}",
                         "prompt_tokens": 983 if arm.endswith("long") else 20,
                         "completion_tokens": 25,
                         "seconds": 0.31 if arm.endswith("long") else 0.12,

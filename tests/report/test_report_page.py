@@ -82,11 +82,18 @@ def page(folder):
     return build_report(folder).path.read_text(encoding="utf-8")
 
 
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    root = tmp_path_factory.mktemp("small") / "ophelia"
+    build_run(root, small=True)
+    build_report(CharacterFolder(root))
+    return root
+
+
 @pytest.fixture
-def copy(folder, tmp_path):
-    """The same run, to be damaged."""
-    build_report(folder)
-    shutil.copytree(folder.root, tmp_path / "ophelia")
+def copy(small, tmp_path):
+    """A small run with its report, to be damaged."""
+    shutil.copytree(small, tmp_path / "ophelia")
     return CharacterFolder(tmp_path / "ophelia")
 
 
@@ -129,7 +136,7 @@ def test_hostile_replies_stay_text(page):
 def test_it_answers_first_with_figures(page):
     body = page[page.index("<body>") :]
     assert body.index("verdict-word") < body.index("verdict-sentence") < body.index('id="scores"')
-    assert "is not shown to be worse on honesty and relevance" in page
+    assert "not worse by 10 points on honesty and relevance" in page
     assert 'class="big">86.0%' in page
     assert "never cheaper at these prices" in body[: body.index('id="scores"')]
 
@@ -155,7 +162,7 @@ def test_all_six_questions_stand_with_how_far_they_are_answered(page):
     assert questions.count("<h3>") == 6
     assert questions.count("not measured in this run") >= 4
     assert (
-        "86.0% (81.0 to 91.0), against 41.0% cheap+long and 8.0% cheap+short: better than both" in questions
+        "86.0% (81.0 to 91.0), against 8.0% cheap+short and 41.0% cheap+long: better than both" in questions
     )
     assert "no difference shown from both" in questions
 

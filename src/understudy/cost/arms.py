@@ -185,7 +185,8 @@ def _own_arms(inputs: CostInputs) -> list[ArmCost]:
                 message_usd=usd / inputs.turns,
                 month_usd=_month(usd, inputs),
                 measured=True,
-                note=f"measured: {arm.seconds:.2f} s a reply, mean of {arm.count}; electricity only",
+                note=f"measured: {arm.seconds:.3f} s of machine time a reply, mean of {arm.count}; "
+                "electricity only",
                 price=f"{inputs.machine.watts:g} W at ${inputs.machine.usd_per_kilowatt_hour:.2f} per kWh "
                 "(assumptions)",
                 source="seconds measured in this run",

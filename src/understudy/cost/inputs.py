@@ -19,11 +19,15 @@ __all__ = ["CostInputs", "MeasuredArm", "auto_epochs", "read_inputs"]
 ASSUMED_USER_TOKENS = 20.0
 ASSUMED_REPLY_TOKENS = 50.0
 ASSUMED_EXAMPLES = 200
+HOSTED_VOCABULARY = "gpt-4.1-mini"
 
 
 @dataclass(frozen=True)
 class MeasuredArm:
-    """An arm that answered in a run: averages per reply, in the tokens of its own model."""
+    """An arm that answered in a run: averages per reply, in the tokens of its own model.
+
+    ``seconds`` is the machine's time: seconds from sending to reply, over the requests in flight.
+    """
 
     name: str
     model: str
@@ -83,7 +87,7 @@ def read_inputs(folder: CharacterFolder, run: Path | None = None, **settings: An
     count = _counter()
     evidence = read_evidence(run) if run else Evidence(folder.root)
     user, reply, source = _message_tokens(folder, evidence, count)
-    trained, examples, trained_source = _training_tokens(folder, user, reply, count)
+    trained, examples, trained_source = _training_tokens(folder, user, reply)
     prompts = {"long": character.long_prompt(), "short": character.identity_prompt, "none": ""}
     training = evidence.verdict.get("training") or {}
     if settings.get("epochs") is None:
@@ -127,22 +131,11 @@ def auto_epochs(examples: int) -> int:
 
 def _counter() -> Callable[[str], int]:
     """Counts o200k tokens; texts repeat (the same probe for every arm), so counts are kept."""
-    import warnings
+    from functools import cache
 
-    with warnings.catch_warnings():
-        # The package opens its tables in a way that Python 3.11 and 3.12 call deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        import bpe_openai
+    from understudy.dataset.tokens import count_text_tokens
 
-        encoding = bpe_openai.get_encoding("o200k_base")
-    counts: dict[str, int] = {"": 0}
-
-    def count(text: str) -> int:
-        if text not in counts:
-            counts[text] = len(encoding.encode_ordinary(text))
-        return counts[text]
-
-    return count
+    return cache(count_text_tokens)
 
 
 def _message_tokens(
@@ -193,32 +186,31 @@ def _dialogue_texts(folder: CharacterFolder) -> tuple[list[str], list[str]]:
 
 
 def _training_tokens(
-    folder: CharacterFolder, user_tokens: float, reply_tokens: float, count: Callable[[str], int]
+    folder: CharacterFolder, user_tokens: float, reply_tokens: float
 ) -> tuple[float, int, str]:
     """Tokens of one epoch of training, examples, and where they come from."""
+    from understudy.dataset.tokens import count_example_tokens
+
     rows = read_rows(folder.dataset / "train.jsonl")
     if rows:
-        tokens = sum(_example_tokens(row.get("messages") or [], count) for row in rows)
+        tokens = sum(count_example_tokens(row.get("messages") or [], model=HOSTED_VOCABULARY) for row in rows)
         return float(tokens), len(rows), f"counted in dataset/train.jsonl ({len(rows)} examples)"
     if folder.dialogues.exists():
         from understudy.dialogue.dialogue import load_dialogues
 
         dialogues = load_dialogues(folder.dialogues)
         chats = [[message.as_chat() for message in dialogue.messages] for dialogue in dialogues]
-        tokens = sum(_example_tokens(chat, count) for chat in chats)
+        tokens = sum(count_example_tokens(chat, model=HOSTED_VOCABULARY) for chat in chats)
         return float(tokens), len(chats), f"counted in dialogues.jsonl ({len(chats)}; no dataset yet)"
     assumed = ASSUMED_EXAMPLES * (user_tokens + reply_tokens + 2 * MESSAGE_TOKENS + REPLY_PRIMER_TOKENS)
     return assumed, ASSUMED_EXAMPLES, f"assumed: {ASSUMED_EXAMPLES} short examples"
 
 
-def _example_tokens(messages: Iterable[Mapping[str, Any]], count: Callable[[str], int]) -> int:
-    texts = [str(message.get("content") or "") for message in messages]
-    return sum(count(text) + MESSAGE_TOKENS for text in texts) + REPLY_PRIMER_TOKENS
-
-
 def _measured_arms(evidence: Evidence) -> list[MeasuredArm]:
     """Averages of each arm's replies that carry their own counts and seconds."""
     arms = {arm.get("name"): arm for arm in evidence.verdict.get("arms") or []}
+    # Several requests are in flight at once, so a reply's seconds hold the work for others too.
+    together = (evidence.verdict.get("settings") or {}).get("concurrency") or 1
     rows_of: dict[str, list[Mapping[str, Any]]] = {}
     for row in evidence.replies:
         if row.get("seconds") and row.get("completion_tokens") and row.get("prompt_tokens"):
@@ -230,7 +222,7 @@ def _measured_arms(evidence: Evidence) -> list[MeasuredArm]:
             base_model=str(arms.get(name, {}).get("base_model") or ""),
             prompt_tokens=fmean(row["prompt_tokens"] for row in rows),
             reply_tokens=fmean(row["completion_tokens"] for row in rows),
-            seconds=fmean(row["seconds"] for row in rows),
+            seconds=fmean(row["seconds"] for row in rows) / together,
             count=len(rows),
         )
         for name, rows in rows_of.items()

@@ -4,14 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from understudy.report.figures import DEPLOYED
+from understudy.report.figures import DEPLOYED, REPLACED
 from understudy.report.verdicts import Sheet
 
 __all__ = ["Answer", "answer_questions"]
 
 MEASURED, PARTLY, OPEN = "measured", "partly measured", "not measured in this run"
-OTHERS = ("cheap+long", "cheap+short", "expensive+long")
-COMPARE_RUNS = "train again and compare the two reports"
 
 
 @dataclass(frozen=True)
@@ -23,15 +21,19 @@ class Answer:
     sentences: tuple[str, ...]
 
 
-def answer_questions(sheet: Sheet, cost: dict[str, Any]) -> list[Answer]:
-    """The six questions in their order. What a run did not measure is said, with the way to measure it."""
+def answer_questions(sheet: Sheet, cost: dict[str, Any], name: str) -> list[Answer]:
+    """The six questions in their order. What a run did not measure is said, with the way to measure it.
+
+    Args:
+        name: The character's folder, for the commands shown.
+    """
     return [
-        _can_it_play(sheet),
-        _is_a_prompt_needed(sheet),
-        _pairs_or_conversations(sheet),
-        _how_many_examples(sheet),
-        _what_keeps_disclaimers_away(sheet),
-        _where_is_it_cheapest(cost),
+        _can_it_play(sheet, name),
+        _is_a_prompt_needed(sheet, name),
+        _pairs_or_conversations(sheet, name),
+        _how_many_examples(sheet, name),
+        _what_keeps_disclaimers_away(sheet, name),
+        _where_is_it_cheapest(cost, name),
     ]
 
 
@@ -39,7 +41,7 @@ def _answer(question: str, status: str, sentences: Iterable[str]) -> Answer:
     return Answer(question, status, tuple(sentence for sentence in sentences if sentence))
 
 
-def _can_it_play(sheet: Sheet) -> Answer:
+def _can_it_play(sheet: Sheet, name: str) -> Answer:
     found = [
         _compare(sheet, "style", "Tone, sounding like the real lines"),
         _compare(sheet, "fact_recall", "World view, facts told rightly"),
@@ -48,11 +50,11 @@ def _can_it_play(sheet: Sheet) -> Answer:
     ]
     status = MEASURED if found[0] and found[1] else PARTLY if any(found) else OPEN
     if not any(found):
-        found = [f"No score of {DEPLOYED} could be computed; evaluate it: understudy evaluate NAME."]
+        found = [f"No score of {DEPLOYED} could be computed; evaluate it: understudy evaluate {name}."]
     return _answer("Can a fine-tune play it: tone and world view?", status, found)
 
 
-def _is_a_prompt_needed(sheet: Sheet) -> Answer:
+def _is_a_prompt_needed(sheet: Sheet, name: str) -> Answer:
     rule = (sheet.verdict.get("training") or {}).get("system_prompt")
     found = [
         _by_prompt(sheet, "style", "Style"),
@@ -61,30 +63,33 @@ def _is_a_prompt_needed(sheet: Sheet) -> Answer:
     ]
     status = PARTLY if any(found) else OPEN
     used = f"The data of this run carried it by the rule “{rule}”. " if rule else ""
-    found.append(f"{used}Data by another rule is not measured in this run: {COMPARE_RUNS}.")
+    found.append(
+        f"{used}Data by another rule is not measured in this run; use {_again(name, '--system-prompt none')}."
+    )
     return _answer("Is a system prompt needed in the data?", status, found)
 
 
-def _pairs_or_conversations(sheet: Sheet) -> Answer:
+def _pairs_or_conversations(sheet: Sheet, name: str) -> Answer:
     shape = (sheet.verdict.get("training") or {}).get("shape")
+    other = "--shape conversations" if shape == "pairs" else "--shape pairs"
     found = [
         f"This run trained on {shape}." if shape else "",
         _drift(sheet, "style", "Style"),
-        f"The other shape is not measured in this run: build the dataset with it, {COMPARE_RUNS}.",
+        f"The other shape is not measured in this run; use {_again(name, other)}.",
     ]
     return _answer("Pairs or continuing conversations?", OPEN, found)
 
 
-def _how_many_examples(sheet: Sheet) -> Answer:
+def _how_many_examples(sheet: Sheet, name: str) -> Answer:
     examples = (sheet.verdict.get("training") or {}).get("examples")
     found = [
         f"This run used {examples:,}." if isinstance(examples, int) else "",
-        f"Fewer or more are not measured in this run: take a part of the dialogues, {COMPARE_RUNS}.",
+        f"Fewer or more are not measured in this run; use a part of dialogues.jsonl and {_again(name)}.",
     ]
     return _answer("How many examples?", OPEN, found)
 
 
-def _what_keeps_disclaimers_away(sheet: Sheet) -> Answer:
+def _what_keeps_disclaimers_away(sheet: Sheet, name: str) -> Answer:
     leak, drift = (
         _compare(sheet, "in_fiction_leak", "Disclaimers in the play"),
         _drift(sheet, "leak", "Disclaimers"),
@@ -93,24 +98,29 @@ def _what_keeps_disclaimers_away(sheet: Sheet) -> Answer:
     status = MEASURED if leak and drift else PARTLY if leak or drift or honesty else OPEN
     question = "What keeps “as an AI language model” away, now and many turns in?"
     if status == OPEN:
-        nothing = "No probe of this kind was answered; evaluate it: understudy evaluate NAME."
+        nothing = f"No probe of this kind was answered; evaluate it: understudy evaluate {name}."
         return _answer(question, status, [nothing])
     long = drift or "Long conversations are not measured in this run."
     return _answer(question, status, [leak, long, honesty])
 
 
-def _where_is_it_cheapest(cost: dict[str, Any]) -> Answer:
+def _where_is_it_cheapest(cost: dict[str, Any], name: str) -> Answer:
     question = "Where is it cheapest to train and run, and when has it paid for itself?"
     answers = [str(answer) for answer in cost.get("answers") or []]
     if not answers:
-        return _answer(question, OPEN, ["No cost table was computed; do it with: understudy cost NAME."])
+        return _answer(question, OPEN, [f"No cost table was computed; do it with: understudy cost {name}."])
     training = [f"{_usd(row['usd'])} {row['place']}" for row in cost.get("training") or []]
     measured = any(arm.get("measured") for arm in cost.get("arms") or [])
     answers.append(f"One training: {', '.join(training)}." if training else "")
     return _answer(question, PARTLY if measured else "priced, not measured", answers)
 
 
-def _compare(sheet: Sheet, score: str, what: str, others: Iterable[str] = OTHERS) -> str:
+def _again(name: str, option: str = "") -> str:
+    build = f"understudy build {name} {option}".strip()
+    return f"“{build}”, train and evaluate again, and compare the two reports"
+
+
+def _compare(sheet: Sheet, score: str, what: str, others: Iterable[str] = REPLACED) -> str:
     """``Tone: 86.0% (81.0 to 91.0), against 41.0% cheap+long: better than cheap+long``, or nothing."""
     if sheet.score(DEPLOYED, score) is None:
         return ""
@@ -123,14 +133,23 @@ def _compare(sheet: Sheet, score: str, what: str, others: Iterable[str] = OTHERS
 
 def _judgements(sheet: Sheet, score: str, names: list[str]) -> str:
     """What the comparisons say: only an interval clear of zero is better or worse."""
-    words = {True: "better than", False: "worse than", None: "no difference shown from"}
-    pairs = {name: sheet.pair(score, name) for name in names}
-    pieces = []
-    for better, word in words.items():
-        found = [name for name, pair in pairs.items() if pair is not None and pair.get("better") is better]
-        if found:
-            pieces.append(f"{word} {'both' if len(found) == len(names) == 2 else ' and '.join(found)}")
+    words: dict[str, list[str]] = {}
+    for name in names:
+        pair = sheet.pair(score, name)
+        if pair is not None:
+            words.setdefault(_word(pair), []).append(name)
+    pieces = [f"{word} {_both(found, names)}" for word, found in words.items()]
     return ", ".join(pieces)
+
+
+def _word(pair: dict[str, Any]) -> str:
+    if pair.get("better") is not None:
+        return "better than" if pair["better"] else "worse than"
+    return "not worse by the margin than" if pair.get("not_worse") else "no difference shown from"
+
+
+def _both(found: list[str], names: list[str]) -> str:
+    return "both" if len(found) == len(names) == 2 else " and ".join(found)
 
 
 def _by_prompt(sheet: Sheet, score: str, what: str) -> str:
@@ -147,7 +166,7 @@ def _by_prompt(sheet: Sheet, score: str, what: str) -> str:
 def _drift(sheet: Sheet, key: str, what: str) -> str:
     """First and last turn of the arms that matter most."""
     pieces = []
-    for name in (DEPLOYED, *OTHERS):
+    for name in (DEPLOYED, *REPLACED):
         arm = sheet.arm(name) or {}
         points = [row for row in arm.get("by_turn") or [] if row.get(key) is not None]
         if len(points) > 1:

@@ -6,14 +6,15 @@ from typing import Any
 from understudy.report.plot import BAD, DIM, FAINT, GOOD, INK, Plot, arm_colour, drawing, to_plot
 from understudy.report.scores import ScoreKind, format_interval, format_value, score_kind
 
-__all__ = ["DEPLOYED", "draw_forest", "draw_score"]
+__all__ = ["DEPLOYED", "REPLACED", "draw_forest", "draw_score"]
 
 DEPLOYED = "tuned+short"
+REPLACED = ("cheap+short", "cheap+long", "expensive+long")
 WIDTH = 400
 
 
-def draw_forest(comparisons: list[dict[str, Any]]) -> list[Plot]:
-    """Differences between the deployed arm and the others, so turned that right is better.
+def draw_forest(comparisons: list[dict[str, Any]], margin: float | None = None) -> list[Plot]:
+    """Differences between the deployed arm and those it replaces, so turned that right is better.
 
     Shares and other units get a drawing each, because they cannot share an axis.
     """
@@ -21,11 +22,13 @@ def draw_forest(comparisons: list[dict[str, Any]]) -> list[Plot]:
     shares = [row for row in rows if row["kind"].share]
     others = [row for row in rows if not row["kind"].share]
     plots = [
-        _forest(part, f"forest-shares-{number}", "Percentage points better", 100.0, _ends(shares, 100.0))
+        _forest(
+            part, f"forest-shares-{number}", "Percentage points better", 100.0, _ends(shares, 100.0), margin
+        )
         for number, part in enumerate(_halves(shares), 1)
     ]
     if others:
-        plots.append(_forest(others, "forest-others", "Nats per token better", 1.0, _ends(others, 1.0)))
+        plots.append(_forest(others, "forest-others", "Nats per token better", 1.0, _ends(others, 1.0), None))
     return plots
 
 
@@ -51,7 +54,7 @@ def _is_drawable(row: Mapping[str, Any]) -> bool:
     numbers = all(row.get(key) is not None for key in ("difference", "low", "high"))
     # A ratio of gains can be many times 1 and would squeeze every other score on the axis.
     drawn = kind.direction in ("higher", "lower") and kind.name != "gap_closed"
-    return numbers and row.get("a") == DEPLOYED and drawn
+    return numbers and row.get("a") == DEPLOYED and row.get("b") in REPLACED and drawn
 
 
 def _towards_better(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +65,12 @@ def _towards_better(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _forest(
-    rows: list[dict[str, Any]], name: str, label: str, scale: float, ends: tuple[float, float]
+    rows: list[dict[str, Any]],
+    name: str,
+    label: str,
+    scale: float,
+    ends: tuple[float, float],
+    margin: float | None,
 ) -> Plot:
     titles = list(dict.fromkeys(row["kind"].title for row in rows))
     lines: list[tuple[str, dict[str, Any] | None]] = []
@@ -75,6 +83,8 @@ def _forest(
             if row is not None:
                 _whisker(axes, place, row["value"] * scale, row["low"] * scale, row["high"] * scale)
         axes.axvline(0, color=DIM, linewidth=0.9)
+        if margin is not None and ends[0] < -margin * scale:
+            axes.axvline(-margin * scale, color=DIM, linewidth=0.9, linestyle=(0, (4, 3)))
         axes.set_xlim(*ends)
         axes.set_ylim(len(lines) - 0.4, -0.7)
         axes.set_yticks(range(len(lines)), [text for text, _ in lines])

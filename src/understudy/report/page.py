@@ -1,5 +1,6 @@
 """Page: a run's evidence as one self-contained HTML page."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ CATEGORIES = {
     "role_break": "Attempts to break the role",
     "long": "Long conversations",
 }
+NO_VERDICT = "This run has no verdict. Evaluate its model, then build this page again"
 ANSWERS = {"yes": "Yes", "no": "No", "not_shown": "Not shown"}
 
 
@@ -58,6 +60,7 @@ def render_page(evidence: Evidence, cost: dict[str, Any], *, name: str, folder: 
     sheet = read_sheet(evidence.verdict)
     headline = evidence.verdict.get("headline") or {}
     answer = str(headline.get("answer") or "none")
+    sentence, more = _headline(str(headline.get("sentence") or NO_VERDICT))
     values = {
         "character": evidence.verdict.get("character") or cost.get("character") or name,
         "run_id": evidence.verdict.get("run_id") or evidence.run.name,
@@ -65,8 +68,10 @@ def render_page(evidence: Evidence, cost: dict[str, Any], *, name: str, folder: 
         "fingerprint": fingerprint,
         "answer_kind": answer if answer in ANSWERS else "none",
         "answer": ANSWERS.get(answer, "No verdict yet"),
-        "sentence": headline.get("sentence")
-        or "This run has no verdict. Finish it with the command below, then build this page again.",
+        "sentence": sentence,
+        "more": more,
+        "rule": headline.get("rule"),
+        "margin": sheet.margin,
         "figures": key_figures(sheet, cost),
         "cost_line": next(iter(cost.get("answers") or []), ""),
         "sheet": sheet,
@@ -74,7 +79,7 @@ def render_page(evidence: Evidence, cost: dict[str, Any], *, name: str, folder: 
         "miniature": _uses_miniature(sheet),
         "deployed": DEPLOYED,
         "comparisons": _comparisons(sheet),
-        "answers": answer_questions(sheet, cost),
+        "answers": answer_questions(sheet, cost, folder),
         "replies": collect_replies(evidence.replies, sheet.names),
         "cost": cost,
         "places": [
@@ -91,6 +96,13 @@ def render_page(evidence: Evidence, cost: dict[str, Any], *, name: str, folder: 
     return _template().render(values)
 
 
+def _headline(text: str) -> tuple[str, str]:
+    """The first sentence without the answer's own word, which stands above it; then the rest."""
+    text = re.sub(r"^(Yes|No|Not shown): ", "", text.strip())
+    first, _, rest = text.partition(". ")
+    return first[:1].upper() + first[1:] + ("." if rest else ""), rest
+
+
 def _uses_miniature(sheet: Sheet) -> bool:
     return any(str(arm.get("base_model") or "").startswith("understudy/") for arm in sheet.arms)
 
@@ -101,7 +113,7 @@ def _plots(evidence: Evidence, sheet: Sheet, cost: dict[str, Any]) -> dict[str, 
         scores = {arm["name"]: (arm.get("scores") or {}).get(row.kind.name) or {} for arm in sheet.arms}
         by_score.append(draw_score(row.kind, scores))
     return {
-        "forest": draw_forest(list(sheet.pairs.values())),
+        "forest": draw_forest(list(sheet.pairs.values()), sheet.margin),
         "scores": [plot for plot in by_score if plot],
         "loss": [plot for plot in (draw_loss(evidence.events),) if plot],
         "drift": [plot for plot in (draw_drift(sheet.arms, "style"), draw_drift(sheet.arms, "leak")) if plot],
@@ -124,11 +136,17 @@ def _comparisons(sheet: Sheet) -> list[Comparison]:
                 difference=sign + format_value(kind, value),
                 interval=format_interval(kind, row.get("low"), row.get("high")),
                 count=row.get("count"),
-                judgement={True: "better", False: "worse"}.get(row.get("better"), "not shown"),  # type: ignore[arg-type]
+                judgement=_judgement(row),
                 note=str(row.get("note") or ""),
             )
         )
     return rows
+
+
+def _judgement(row: dict[str, Any]) -> str:
+    if row.get("better") is not None:
+        return "better" if row["better"] else "worse"
+    return "not worse" if row.get("not_worse") else "not shown"
 
 
 def _asset(name: str) -> str:
@@ -169,6 +187,8 @@ def _label(name: str) -> str:
 
 
 def _number(value: Any) -> str:
+    if value is None:
+        return "–"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"

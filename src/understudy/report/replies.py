@@ -13,11 +13,11 @@ REPLY_MARKUP_CHARACTERS = 120
 
 @dataclass(frozen=True)
 class ArmReply:
-    """One reply. ``cut`` where the token limit ended it."""
+    """One reply; ``remark`` where the token limit ended it or the provider refused the request."""
 
     arm: str
     text: str
-    cut: bool
+    remark: str
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,17 @@ def _probe(key: tuple[str, int], rows: list[dict[str, Any]], arms: list[str]) ->
         before=tuple((str(m["role"]), str(m.get("content") or "")) for m in messages[:-1]),
         reference=str(rows[0].get("reference") or ""),
         replies=tuple(
-            ArmReply(str(row.get("arm")), str(row.get("reply") or ""), row.get("finish_reason") == "length")
-            for row in rows
+            ArmReply(str(row.get("arm")), str(row.get("reply") or ""), _remark(row)) for row in rows
         ),
     )
+
+
+def _remark(row: dict[str, Any]) -> str:
+    if row.get("finish_reason") == "length":
+        return "cut at the token limit"
+    if row.get("finish_reason") == "refused":
+        return f"refused: {row.get('error') or 'no reason given'}"
+    return "" if row.get("reply") else "empty reply"
 
 
 def _fit(probes: Iterable[Probe]) -> list[Probe]:

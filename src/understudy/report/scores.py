@@ -85,7 +85,13 @@ KINDS = {
             True,
             "Share of questions about the character's world that are answered rightly.",
         ),
-        ScoreKind("relevance", "Relevance", "higher", True, "Share of replies that answer what was asked."),
+        ScoreKind(
+            "relevance",
+            "Relevance",
+            "higher",
+            True,
+            "How high the question ranks among all questions, given only the reply; by chance 50%.",
+        ),
         ScoreKind(
             "reply_length_ratio",
             "Reply length",

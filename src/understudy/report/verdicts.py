@@ -34,10 +34,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One score over the arms."""
+    """One score over the arms. ``method`` says how it was made."""
 
     kind: ScoreKind
     unit: str
+    method: str
     cells: tuple[Cell, ...]
 
 
@@ -65,6 +66,12 @@ class Sheet:
     def names(self) -> list[str]:
         """Names of the measured arms in the order of the verdict."""
         return [arm["name"] for arm in self.arms]
+
+    @property
+    def margin(self) -> float | None:
+        """The share by which the deployed arm may be worse, stated before anything was measured."""
+        margin = (self.verdict.get("settings") or {}).get("margin")
+        return float(margin) if isinstance(margin, int | float) else None
 
     def arm(self, name: str) -> dict[str, Any] | None:
         """A measured arm."""
@@ -114,8 +121,14 @@ def score_table(sheet: Sheet) -> list[ScoreRow]:
         unit = next((str(score["unit"]) for score in scores.values() if score.get("unit")), "")
         kind = score_kind(name, unit)
         best = best_arms(kind, scores)
+        method = next((str(score["method"]) for score in scores.values() if score.get("method")), "")
         rows.append(
-            ScoreRow(kind, unit, tuple(_cell(kind, arm, score, arm in best) for arm, score in scores.items()))
+            ScoreRow(
+                kind,
+                unit,
+                method,
+                tuple(_cell(kind, arm, score, arm in best) for arm, score in scores.items()),
+            )
         )
     return rows
 
