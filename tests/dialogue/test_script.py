@@ -108,3 +108,22 @@ def test_prose_is_refused_with_the_known_formats(tmp_path):
         read(tmp_path, prose)
     with pytest.raises(DialogueError, match="no line begins with a speaker"):
         read(tmp_path, prose, format="script")
+
+
+def test_a_line_of_a_speech_that_looks_like_a_label_stays_in_the_speech(tmp_path):
+    text = (
+        "BRUTUS:\nCome:\nHalf all honours: his.\n\nSecond murderer:\nStay: whence are you?\n\nBRUTUS:\nNo.\n"
+    )
+
+    assert spoken(read(tmp_path, text)) == [
+        ("BRUTUS", "Come: Half all honours: his."),
+        ("Second murderer", "Stay: whence are you?"),
+        ("BRUTUS", "No."),
+    ]
+
+
+def test_all_speeches_of_a_real_corpus_are_found(shared):
+    reading = read_source(shared / "data/tiny-shakespeare/input.txt", ImportOptions())
+
+    assert sum(line.speaker is not None for line in reading.lines) == pytest.approx(7107, abs=20)
+    assert reading.details["layout"] == "NAME: above its line"
