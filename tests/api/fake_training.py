@@ -76,7 +76,7 @@ for step in range(done + 1, total + 1):
     if stopping:
         send(event="stopped", step=step)
         sys.exit(0)
-    time.sleep(0.2 if "FAKE_SLOW" in text else 0.002)
+    time.sleep(0.1 if "FAKE_SLOW" in text else 0.002)
 send(
     event="done",
     trained_tokens=1000 * epochs,

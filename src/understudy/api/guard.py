@@ -16,6 +16,7 @@ __all__ = ["Activity", "Guard"]
 logger = logging.getLogger(__name__)
 
 OPEN_PATHS = ("/health",)
+MAX_DRAINED_BYTES = 64 * 1024 * 1024
 
 
 class Activity:
@@ -61,6 +62,7 @@ class Guard:
             self._check(scope["path"], headers)
             await self.app(scope, self._limited(receive, scope["path"]), send_with_id)
         except Problem as problem:
+            await _drain(receive)
             await problem_response(problem)(scope, receive, send_with_id)
         finally:
             self.activity.in_flight -= counted
@@ -141,3 +143,13 @@ class Guard:
 
 def _unauthorized(message: str, code: str | None) -> Problem:
     return Problem(401, message, code=code, headers={"WWW-Authenticate": "Bearer"})
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what is left of a refused body, within reason: a client that still sends hears no answer."""
+    seen = 0
+    while seen < MAX_DRAINED_BYTES:
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if message["type"] != "http.request" or not message.get("more_body"):
+            return

@@ -173,10 +173,8 @@ def _as_problem(detail: ErrorDetails) -> Problem:
     limit = _limit_problem(place, kind, value, context)
     if limit is not None:
         return limit
-    custom = context.get("code")
-    return bad_request(
-        detail["msg"], context.get("param") or place, str(custom) if custom else "invalid_value"
-    )
+    code = context.get("code", "invalid_value")
+    return bad_request(detail["msg"], context.get("param") or place, str(code) or None)
 
 
 def _limit_problem(place: str, kind: str, value: Any, context: Mapping[str, Any]) -> Problem | None:

@@ -41,6 +41,12 @@ class TrainingRunner:
         self._wake = asyncio.Event()
         self._process: Process | None = None
         self._job_id: str | None = None
+        self._server_stops = False
+
+    @property
+    def server_stops(self) -> bool:
+        """Whether processes are stopped because the server ends; their jobs go on with the next."""
+        return self._server_stops
 
     def wake(self) -> None:
         """Look for queued jobs now."""
@@ -93,13 +99,26 @@ class TrainingRunner:
         try:
             if self._has_left_running(job.id):  # Cancelled or paused while the process was starting.
                 return
-            ended = await self._follow(process, started)
+            ended = await self._follow_to_the_end(process, started)
             await self._wait_for_end(process, job.id)
         finally:
             await stop_process(process, self.settings.stop_grace_seconds)
             self._process = self._job_id = None
         if not ended:
             self._note_crash(process, job.id, log_path)
+
+    async def _follow_to_the_end(self, process: Process, job: Job) -> bool:
+        """Follow the process; when the server itself stops, let it save and hear it out."""
+        following = asyncio.create_task(self._follow(process, job))
+        try:
+            return await asyncio.shield(following)
+        except asyncio.CancelledError:
+            self._server_stops = True
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(following, self.settings.stop_grace_seconds)
+            raise
 
     async def _wait_for_end(self, process: Process, job_id: str) -> None:
         try:
@@ -174,6 +193,7 @@ class _Report:
     """Turns what the process of one job reports into the store's rows."""
 
     def __init__(self, runner: TrainingRunner, job: Job) -> None:
+        self.runner = runner
         self.settings = runner.settings
         self.store = runner.store
         self.files = runner.files
@@ -201,9 +221,10 @@ class _Report:
         self.last_step = event["step"]
         left = event.get("seconds_left")
         finish = int(time.time() + left) if left is not None else None
+        # A job that is being paused still finishes its step.
         self.store.change_job(
             self.job.id,
-            only_in=["running"],
+            only_in=["running", "paused", "queued"],
             document={"estimated_finish": finish},
             events=[metrics_event(event)],
         )
@@ -262,6 +283,8 @@ class _Report:
     def on_stopped(self, event: dict[str, Any]) -> None:
         """Asked to stop: by cancel or pause (the status says so), or from outside."""
         self.ended = True
+        if self.runner.server_stops:
+            return
         message = "The training process was stopped from outside. Create the job again."
         fail_job(self.store, self.job.id, message, "server_error", None, "running")
 

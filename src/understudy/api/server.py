@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -53,6 +54,7 @@ async def _serve(
         log_config=None, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(config)
+    _leave_signals_to_us(server)
     announcing = asyncio.create_task(_announce_when_ready(server, settings, on_ready))
     idling = asyncio.create_task(_end_when_idle(server, app.state.desks, settings))
     try:
@@ -61,6 +63,21 @@ async def _serve(
         for task in (announcing, idling):
             task.cancel()
         _withdraw(settings)
+
+
+def _leave_signals_to_us(server: Any) -> None:
+    """End on the first SIGINT or SIGTERM, at once on the second.
+
+    uvicorn's own handling raises the signal again when it is done, before our cleaning up.
+    """
+    server.capture_signals = contextlib.nullcontext
+
+    def end() -> None:
+        server.force_exit = server.should_exit
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, end)
 
 
 async def _announce_when_ready(

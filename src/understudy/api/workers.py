@@ -73,7 +73,6 @@ class InferenceWorker:
         self._process: Process | None = None
         self._queues: dict[str, asyncio.Queue[dict[str, Any]]] = {}
         self._starting = asyncio.Lock()
-        self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_used = 0.0
         self._log = settings.logs / "inference.log"
@@ -97,7 +96,8 @@ class InferenceWorker:
         await self._ensure_started()
         self._queues[identity] = queue
         try:
-            await self._send({**request, "id": identity})
+            self._send({**request, "id": identity})
+            await self._drain()
             while not finished:
                 event = await queue.get()
                 finished = event.get("event") in ENDINGS
@@ -108,8 +108,9 @@ class InferenceWorker:
             self._queues.pop(identity, None)
             self._last_used = asyncio.get_running_loop().time()
             if not finished:
+                # Without awaiting: the task that runs this may itself be cancelled.
                 with contextlib.suppress(InferenceError):
-                    await self._send({"op": "cancel", "id": identity})
+                    self._send({"op": "cancel", "id": identity})
 
     async def stop(self) -> None:
         """End the process; a later request starts a new one."""
@@ -117,7 +118,7 @@ class InferenceWorker:
         if process is None:
             return
         with contextlib.suppress(InferenceError):
-            await self._send({"op": "shutdown"})
+            self._send({"op": "shutdown"})
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), 2.0)
         await stop_process(process, 5.0)
@@ -143,16 +144,21 @@ class InferenceWorker:
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
-    async def _send(self, line: dict[str, Any]) -> None:
+    def _send(self, line: dict[str, Any]) -> None:
         process = self._process
         if process is None or process.stdin is None or process.returncode is not None:
             raise InferenceError("The inference process has ended. Try again.")
-        async with self._writing:
-            try:
-                process.stdin.write(json.dumps(line).encode() + b"\n")
-                await process.stdin.drain()
-            except OSError as error:
-                raise InferenceError("The inference process has ended. Try again.") from error
+        process.stdin.write(json.dumps(line).encode() + b"\n")
+
+    async def _drain(self) -> None:
+        """Wait while the process is behind with reading."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        try:
+            await process.stdin.drain()
+        except OSError as error:
+            raise InferenceError("The inference process has ended. Try again.") from error
 
     async def _read(self, process: Process) -> None:
         assert process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,10 +52,8 @@ def serve_command(
 
             raise ConfigError("Give --token or --no-token, not both.")
         secret = None if no_token else token or _random_token()
-        _serve(dict(
-            port=port, host=host, token=secret, default_base=base, training_threads=training_threads,
-            inference_threads=inference_threads,
-        ))  # fmt: skip
+        values: dict[str, Any] = {"port": port, "host": host, "token": secret, "default_base": base}
+        _serve(values | {"training_threads": training_threads, "inference_threads": inference_threads})
 
 
 def _serve(options: dict[str, Any]) -> None:
@@ -89,7 +88,8 @@ def _take_over() -> None:
 def _print_ready(url: str, settings: ServerSettings) -> None:
     key = settings.token or "none"
     header = f' -H "Authorization: Bearer {key}"' if settings.token else ""
-    body = '{"model": "%s", "messages": [{"role": "user", "content": "Hello!"}]}' % settings.default_base
+    message = {"role": "user", "content": "Hello!"}
+    body = json.dumps({"model": settings.default_base, "messages": [message]})
     print(f"Understudy serves at {url}")
     print(f"State: {settings.home}")
     if settings.token is None:
@@ -112,8 +112,6 @@ def _print_status(as_json: bool) -> None:
 
     found = find_server()
     if as_json:
-        import json
-
         print(json.dumps(_as_json(found), indent=2))
     elif found is None:
         print("No server runs here. Commands start one when they need it.")

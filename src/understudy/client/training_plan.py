@@ -76,10 +76,10 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         DatasetError: The dataset is not built, or has been changed by hand since.
         ConfigError: The suffix cannot be used.
     """
-    from understudy.dataset.manifest import hash_file, load_manifest
+    from understudy.dataset.manifest import hash_file, load_manifest, split_path
 
     manifest = load_manifest(folder)
-    training, validation = folder.dataset / "train.jsonl", folder.dataset / "validation.jsonl"
+    training, validation = split_path(folder, "training"), split_path(folder, "validation")
     if not training.is_file():
         raise DatasetError(f"{training}: no such file. Build the dataset: understudy build {folder.root}")
     counts = manifest.counts["training"]

@@ -1,0 +1,142 @@
+"""Durability: the server is killed at bad moments and started again."""
+
+import json
+import os
+import re
+import sqlite3
+import time
+
+import pytest
+from running_server import RunningServer, chat_lines, wait_for
+
+from understudy.api.store import Store
+from understudy.errors import ServerError
+
+
+def start_slow_job(client):
+    file = client.files.create(file=("a.jsonl", chat_lines(12, "FAKE_SLOW")), purpose="fine-tune")
+    numbers = {"n_epochs": 3, "batch_size": 2}
+    job = client.fine_tuning.jobs.create(model="gpt-4o", training_file=file.id, hyperparameters=numbers)
+    wait_for(client, job.id, "running")
+    return job
+
+
+def steps(client, job_id):
+    return [
+        e.data["step"] for e in client.fine_tuning.jobs.list_events(job_id, limit=100) if e.type == "metrics"
+    ][::-1]
+
+
+def wait_for_step(client, job_id, step):
+    end = time.monotonic() + 20
+    while step not in steps(client, job_id):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_a_killed_server_resumes_its_job_without_repeating_steps(own_server):
+    with own_server.client() as client:
+        job = start_slow_job(client)
+        wait_for_step(client, job.id, 7)
+    own_server.kill()
+    own_server.start()
+
+    with own_server.client() as client:
+        done = wait_for(client, job.id)
+        told = [e.message for e in client.fine_tuning.jobs.list_events(job.id, limit=100)]
+        assert done.status == "succeeded"
+        assert steps(client, job.id) == list(range(1, 19))
+        assert told.count("Fine-tuning job started") == 1
+        assert any(re.match(r"Fine-tuning job resumed from step (6|7) of 18", m) for m in told)
+        assert client.models.retrieve(done.fine_tuned_model)
+
+
+def test_a_stopped_server_lets_its_job_save_and_resumes_it(own_server):
+    with own_server.client() as client:
+        job = start_slow_job(client)
+        wait_for_step(client, job.id, 2)
+    assert own_server.stop() == 0
+    assert not (own_server.home / "server.json").exists()
+    assert list((own_server.home / "jobs" / job.id / "output").glob("checkpoint-*"))
+    own_server.start()
+
+    with own_server.client() as client:
+        assert wait_for(client, job.id).status == "succeeded"
+        assert steps(client, job.id) == list(range(1, 19))
+
+
+def test_queued_jobs_survive_too(own_server):
+    with own_server.client() as client:
+        first = start_slow_job(client)
+        file = client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune")
+        second = client.fine_tuning.jobs.create(model="gpt-4o", training_file=file.id)
+    own_server.kill()
+    own_server.start()
+
+    with own_server.client() as client:
+        assert wait_for(client, first.id).status == "succeeded"
+        assert wait_for(client, second.id).status == "succeeded"
+        assert client.files.content(file.id).read() == chat_lines()
+
+
+def test_one_home_has_one_server(own_server, base_directory):
+    rival = RunningServer(own_server.home, base_directory)
+    with pytest.raises(AssertionError, match="already runs on"):
+        rival.start()
+
+    assert own_server.process.poll() is None
+    assert own_server.announcement()["pid"] == own_server.process.pid
+
+
+def test_leftovers_of_a_crash_are_swept(own_server):
+    own_server.kill()
+    orphan = own_server.home / "adapters" / "0123456789abcdef"
+    orphan.mkdir(parents=True)
+    (own_server.home / "blobs").mkdir(exist_ok=True)
+    (own_server.home / "blobs" / ".incoming-1").write_bytes(b"half")
+
+    own_server.start()
+
+    assert not orphan.exists()
+    assert not (own_server.home / "blobs" / ".incoming-1").exists()
+
+
+def test_the_announcement_is_readable_for_its_user_alone(own_server):
+    assert (own_server.home / "server.json").stat().st_mode & 0o777 == 0o600
+    assert json.loads((own_server.home / "server.json").read_text())["token"] == own_server.token
+
+
+def test_workers_end_with_the_server(own_server):
+    with own_server.client() as client:
+        start_slow_job(client)
+        client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "x"}])
+    children = _children(own_server.process.pid)
+    assert len(children) == 2
+
+    own_server.stop()
+
+    assert not [pid for pid in children if os.path.exists(f"/proc/{pid}")]
+
+
+def _children(pid: int) -> list[int]:
+    with open(f"/proc/{pid}/task/{pid}/children") as file:
+        return [int(child) for child in file.read().split()]
+
+
+def test_a_store_of_a_newer_version_is_left_alone(tmp_path):
+    path = tmp_path / "store.sqlite"
+    Store(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("INSERT INTO schema_version VALUES (99, 0)")
+    db.close()
+
+    with pytest.raises(ServerError, match="newer version"):
+        Store(path)
+
+
+def test_a_damaged_store_is_one_clear_message(tmp_path):
+    path = tmp_path / "store.sqlite"
+    path.write_bytes(b"this is no database at all" * 100)
+
+    with pytest.raises(ServerError, match=r"store\.sqlite"):
+        Store(path)
