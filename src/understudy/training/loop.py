@@ -29,6 +29,7 @@ from understudy.training.examples import Example, ExampleSet, load_examples
 from understudy.training.failure import JobFailed
 from understudy.training.lora import add_lora, continue_lora
 from understudy.training.loss import learned_loss
+from understudy.training.precision import choose_precision, halve_frozen_products
 from understudy.training.schedule import LossWatch, rate_at
 from understudy.training.spec import TrainingSpec
 
@@ -130,7 +131,8 @@ def _prepare(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool])
         raise Stopped(0)
     model = load_base(files, placement)
     tuned = _with_adapter(spec, model)
-    accelerator, wrapped, optimizer = _accelerate(tuned, placement)
+    precision = _precision(spec, model, tuned, placement)
+    accelerator, wrapped, optimizer = _accelerate(tuned, placement, precision)
     resumed, progress = _resume(spec, channel, tuned, optimizer)
     longest = max(len(example.ids) for example in training.examples)
     per_epoch = steps_per_epoch(len(training.examples), spec.batch_size)
@@ -157,7 +159,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool])
         learned_tokens_per_epoch=training.learned_tokens,
         resumed_from_step=resumed,
         device=str(placement.device),
-        precision=str(placement.dtype)[6:],
+        precision={"no": "fp32"}.get(precision, precision),
         trained_parameters=sum(p.numel() for p in tuned.parameters() if p.requires_grad),
     )
     return job
@@ -222,12 +224,19 @@ def _with_adapter(spec: TrainingSpec, model: Any) -> "PeftModel":
     return continue_lora(model, spec.adapter)
 
 
-def _accelerate(model: "PeftModel", placement: Placement) -> tuple[Any, Any, Any]:
+def _precision(spec: TrainingSpec, model: Any, tuned: "PeftModel", placement: Placement) -> str:
+    hidden = int(model.config.get_text_config().hidden_size)
+    chosen = spec.precision or choose_precision(placement.device.type, hidden)
+    if chosen == "bf16" and placement.device.type == "cpu":
+        halve_frozen_products(tuned)
+    return chosen
+
+
+def _accelerate(model: "PeftModel", placement: Placement, precision: str) -> tuple[Any, Any, Any]:
     import torch
     from accelerate import Accelerator
 
-    on_cuda = placement.device.type == "cuda"
-    accelerator = Accelerator(cpu=placement.device.type == "cpu", mixed_precision="bf16" if on_cuda else "no")
+    accelerator = Accelerator(cpu=placement.device.type == "cpu", mixed_precision=precision)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=0.0, fused=placement.device.type != "mps")
     wrapped, prepared = accelerator.prepare(model, optimizer)

@@ -40,6 +40,7 @@ class TrainingSpec:
     seed: int
     threads: int | None
     checkpoint_seconds: float
+    precision: str | None  # "no" (fp32) or "bf16"; None chooses for the device
 
     def fingerprint(self) -> str:
         """SHA-256 over everything that decides the weights; a checkpoint of other settings is not resumed."""
@@ -105,6 +106,8 @@ def _read(values: dict[str, Any], reader: _Reader) -> TrainingSpec:
         reader.problems.append(
             f"{reader.path}: method {values.get('method')!r} is not one of {', '.join(METHODS)}."
         )
+    if values.get("precision") not in (None, "no", "bf16"):
+        reader.problems.append(f"{reader.path}: precision {values['precision']!r} is not one of no, bf16.")
     return TrainingSpec(
         job_id=str(values.get("job_id", "")),
         base_model=reader.path_of(values, "base_model"),
@@ -124,4 +127,5 @@ def _read(values: dict[str, Any], reader: _Reader) -> TrainingSpec:
         seed=reader.number(values, "seed", int, -(2**63), 2**63 - 1, 0),
         threads=None if values.get("threads") is None else reader.number(values, "threads", int, 1, 4096),
         checkpoint_seconds=reader.number(values, "checkpoint_seconds", float, 0.0, 1e9, 300.0),
+        precision=values.get("precision"),
     )
