@@ -56,7 +56,7 @@ def train(
         ProviderError: The provider refused to start it.
     """
     found = None if plan.again else _earlier_run(folder, client, plan)
-    if found is not None and found[1]["status"] == "succeeded":
+    if found is not None and _is_noted(*found):
         run_folder, job = found
         return TrainedRun(run_folder.name, run_folder, job["fine_tuned_model"], job, reused=True)
     if found is None:
@@ -69,6 +69,11 @@ def train(
     else:
         run_folder, job = found
     return _follow(client, run_folder, job, on_event)
+
+
+def _is_noted(run_folder: Path, job: dict[str, Any]) -> bool:
+    """Whether a run's files tell of its success; a job may have ended while nobody followed."""
+    return job["status"] == "succeeded" and (read_job(run_folder) or {}).get("status") == "succeeded"
 
 
 def cancel_training(folder: CharacterFolder, client: OpenAI) -> list[str]:
