@@ -120,6 +120,16 @@ def test_empty_replies_are_not_learned(make_folder):
     assert not [p for p in check_file(folder.dataset / "training.jsonl").problems if p.code == "empty_line"]
 
 
+def test_blanks_around_a_line_are_not_learned(make_folder):
+    blank = [
+        Dialogue(d.id, d.group, tuple(Message(m.role, f" {m.content}\n") for m in d.messages))
+        for d in DIALOGUES
+    ]
+    folder = make_folder(blank)
+    build_dataset(folder, Recipe())
+    assert all(m["content"] == m["content"].strip() for e in read(folder, "training") for m in e)
+
+
 def test_nothing_is_done_twice(make_folder):
     folder = make_folder(DIALOGUES)
     first = build_dataset(folder, Recipe())

@@ -1,11 +1,14 @@
 """What is learned, what inference sees, and that both agree, for every family of templates."""
 
+import json
+from datetime import datetime
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from understudy.errors import RenderingError
-from understudy.rendering import IGNORE_INDEX, Renderer, learned_nothing
+from understudy.rendering import IGNORE_INDEX, PINNED_DATE, Renderer, learned_nothing
 from understudy.rendering.capabilities import OPENING_CUE
 
 CONVERSATION = [
@@ -103,7 +106,8 @@ def test_any_conversation_learns_whole_replies_after_the_prompts_of_inference(re
     examples = renderer.examples(messages)
     positions = [t.position for e in examples for t in e.turns]
 
-    assert positions == sorted(set(positions))
+    expected = [i for i, m in enumerate(messages) if m["role"] == "assistant" and m.get("weight", 1) == 1]
+    assert sorted(positions) == expected
     for example in examples:
         assert len(example.ids) == len(example.labels)
         assert all(label in (IGNORE_INDEX, i) for i, label in zip(example.ids, example.labels, strict=True))
@@ -263,3 +267,26 @@ def test_renders_a_published_model(shared):
     assert renderer.stop_ids == {2}
     assert renderer.vocabulary_size == 2048
     assert max(example.ids) < 2048
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_prompts_are_those_of_transformers(family, model_directories, renderers):
+    """Text and ids are what ``apply_chat_template`` gives, but for the date, which stands still here."""
+    transformers = pytest.importorskip("transformers")
+    directory, renderer = model_directories[family], renderers[family]
+    if not (directory / "chat_template.jinja").is_file():
+        pytest.skip("transformers has no template for a base model")
+    settings = json.loads((directory / "tokenizer_config.json").read_text())
+    theirs = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(directory / "tokenizer.json"), **settings
+    )
+    theirs.chat_template = (directory / "chat_template.jinja").read_text()
+    messages = [*CONVERSATION[1:], {"role": "user", "content": "Why?\n\n  é😀 "}]
+    for count in (1, 3, 5):
+        text = theirs.apply_chat_template(
+            messages[:count], tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        for pattern in ("%d %b %Y", "%d %B %Y"):
+            text = text.replace(datetime.now().strftime(pattern), PINNED_DATE.strftime(pattern))
+        assert renderer.prompt(messages[:count]).text == text
+        assert renderer.prompt(messages[:count]).ids == theirs.encode(text, add_special_tokens=False)

@@ -60,7 +60,7 @@ def choose_system_prompt(
 
 
 def _row(message: Message, *, learned: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"role": message.role, "content": message.content}
+    row: dict[str, Any] = {"role": message.role, "content": message.content.strip()}
     return row if learned else {**row, "weight": 0}
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from understudy.errors import RenderingError
-from understudy.rendering.tokens import AddedToken, Tokenizer
+from understudy.rendering.tokens import Tokenizer
 
-__all__ = ["EncodedPiece", "choose_mark", "control_pattern", "encode_marked", "mark_lookalikes"]
+__all__ = ["EncodedPiece", "choose_mark", "encode_marked", "mark_lookalikes"]
 
 PRIVATE_CHARACTERS = range(0xE000, 0xF900)
 
@@ -40,21 +40,6 @@ def choose_mark(texts: Iterable[str]) -> str:
 def mark_lookalikes(content: str, names: re.Pattern[str] | None, mark: str) -> str:
     """The content with a mark inside every word that names a control token."""
     return names.sub(lambda match: mark.join(match[0]), content) if names else content
-
-
-def control_pattern(tokens: Iterable[AddedToken], *, spaces: bool = False) -> re.Pattern[str] | None:
-    """Matches any of these tokens, longest first; with ``spaces`` also the blanks that they swallow."""
-    found = sorted((t for t in tokens if t.content), key=lambda t: -len(t.content))
-    if not found:
-        return None
-    return re.compile(
-        "|".join(
-            ("\\s*" if spaces and t.lstrip else "")
-            + re.escape(t.content)
-            + ("\\s*" if spaces and t.rstrip else "")
-            for t in found
-        )
-    )
 
 
 def _split_controls(chunk: str, controls: re.Pattern[str] | None) -> Iterator[tuple[str, bool]]:
@@ -86,10 +71,9 @@ def encode_marked(tokenizer: Tokenizer, text: str, mark: str, cuts: Iterable[int
     Returns:
         Pieces in order; their positions count the characters of the text without marks.
     """
-    controls = control_pattern((t for t in tokenizer.added if t.special), spaces=True)
     pieces: list[EncodedPiece] = []
     position, after = 0, "start"
-    for part, is_control in _parts(text, mark, cuts, controls):
+    for part, is_control in _parts(text, mark, cuts, tokenizer.controls):
         if not part:
             continue
         end = position + len(part)

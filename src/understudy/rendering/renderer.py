@@ -23,12 +23,11 @@ from understudy.rendering.capabilities import (
 from understudy.rendering.pieces import (
     EncodedPiece,
     choose_mark,
-    control_pattern,
     encode_marked,
     mark_lookalikes,
 )
 from understudy.rendering.template import ChatTemplate, load_template
-from understudy.rendering.tokens import Tokenizer
+from understudy.rendering.tokens import Tokenizer, control_pattern, read_json_file
 
 __all__ = ["IGNORE_INDEX", "LearnedTurn", "RenderedExample", "RenderedPrompt", "Renderer", "learned_nothing"]
 
@@ -304,8 +303,6 @@ class Renderer:
 
 
 def _has_template(directory: Path) -> bool:
-    from understudy.rendering.tokens import read_json_file
-
     return (directory / "chat_template.jinja").is_file() or any(
         read_json_file(directory / name).get("chat_template")
         for name in ("tokenizer_config.json", "chat_template.json")

@@ -132,9 +132,10 @@ class ChatTemplate:
                 loop.iter = nodes.Filter(loop.iter, "counted", [], [], None, None)
             self._template = environment.from_string(tree)
         except jinja2.TemplateSyntaxError as error:
+            fault = (error.message or "").rstrip(".")
             raise ModelError(
-                f"{where}: line {error.lineno}: {(error.message or '').rstrip('.')}. The chat template cannot be "
-                "used; put a working one into chat_template.jinja."
+                f"{where}: line {error.lineno}: {fault}. The chat template cannot be used; put a working one "
+                "into chat_template.jinja."
             ) from error
 
     def render(self, messages: Sequence[Mapping[str, Any]], *, add_generation_prompt: bool) -> str:

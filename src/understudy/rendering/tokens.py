@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +12,7 @@ from tokenizers import Tokenizer as FastTokenizer
 
 from understudy.errors import ModelError, RenderingError
 
-__all__ = ["AddedToken", "Tokenizer", "read_json_file"]
+__all__ = ["AddedToken", "Tokenizer", "control_pattern", "read_json_file"]
 
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
@@ -81,6 +82,21 @@ def _without_prefix(part: Any) -> Any:
     return changed
 
 
+def control_pattern(tokens: Iterable[AddedToken], *, spaces: bool = False) -> re.Pattern[str] | None:
+    """Matches any of these tokens, longest first; with ``spaces`` also the blanks that they swallow."""
+    found = sorted((t for t in tokens if t.content), key=lambda t: -len(t.content))
+    if not found:
+        return None
+    return re.compile(
+        "|".join(
+            ("\\s*" if spaces and t.lstrip else "")
+            + re.escape(t.content)
+            + ("\\s*" if spaces and t.rstrip else "")
+            for t in found
+        )
+    )
+
+
 class Tokenizer:
     """The tokenizer of one model directory.
 
@@ -91,12 +107,10 @@ class Tokenizer:
 
     def __init__(self, definition: dict[str, Any], named: dict[str, str], eos_ids: frozenset[int]) -> None:
         self._first = FastTokenizer.from_str(json.dumps(definition))
-        continued = {
-            **definition,
-            "normalizer": _without_prefix(definition.get("normalizer")),
-            "pre_tokenizer": _without_prefix(definition.get("pre_tokenizer")),
-        }
-        self._continued = FastTokenizer.from_str(json.dumps(continued))
+        parts = {key: definition.get(key) for key in ("normalizer", "pre_tokenizer")}
+        bare = {key: _without_prefix(part) for key, part in parts.items()}
+        same = bare == parts
+        self._continued = self._first if same else FastTokenizer.from_str(json.dumps({**definition, **bare}))
         self._byte_level = _mentions(
             [definition.get("decoder"), definition.get("pre_tokenizer")], "ByteLevel"
         )
@@ -140,6 +154,11 @@ class Tokenizer:
     def control_ids(self) -> frozenset[int]:
         """Ids that steer the model and that no content may produce."""
         return frozenset(token.id for token in self.added if token.special)
+
+    @cached_property
+    def controls(self) -> re.Pattern[str] | None:
+        """Finds the control tokens of a text, with the blanks that they swallow."""
+        return control_pattern((token for token in self.added if token.special), spaces=True)
 
     @cached_property
     def eos(self) -> str:
