@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from understudy.evaluation.arms import Arm, build_arms
     from understudy.evaluation.connection import Connection, OpenAIConnection
     from understudy.evaluation.detectors import denies_being_ai, says_it_is_ai
-    from understudy.evaluation.evaluation import current_verdict, evaluate
+    from understudy.evaluation.evaluation import current_verdict, evaluate, foresee
     from understudy.evaluation.probe import Answer, Probe
     from understudy.evaluation.probes import ProbeSet, build_probes
     from understudy.evaluation.settings import Settings
@@ -30,6 +30,7 @@ __all__ = [
     "current_verdict",
     "denies_being_ai",
     "evaluate",
+    "foresee",
     "load_verdict",
     "says_it_is_ai",
 ]
@@ -48,6 +49,7 @@ _HOMES = {
     "current_verdict": "evaluation",
     "denies_being_ai": "detectors",
     "evaluate": "evaluation",
+    "foresee": "evaluation",
     "load_verdict": "verdict",
     "says_it_is_ai": "detectors",
 }

@@ -29,6 +29,7 @@ from understudy.evaluation.replies import Progress, Row, RowFile, ask, score_con
 from understudy.evaluation.run_record import RunRecord, read_run
 from understudy.evaluation.scoreboard import compare_arms, score_arms
 from understudy.evaluation.settings import Settings
+from understudy.evaluation.spending import Spending, foresee_spending
 from understudy.evaluation.style import Line
 from understudy.evaluation.verdict import ArmVerdict, Verdict, load_verdict, save_verdict
 from understudy.evaluation.yardsticks import (
@@ -39,7 +40,7 @@ from understudy.evaluation.yardsticks import (
 )
 from understudy.folder import CharacterFolder
 
-__all__ = ["current_verdict", "evaluate"]
+__all__ = ["current_verdict", "evaluate", "foresee"]
 
 Report = Callable[[Progress], None]
 LIBRARIES = ("numpy", "openai", "scikit-learn", "scipy")
@@ -56,6 +57,7 @@ class _Case:
     training: list[Dialogue]
     test: list[Dialogue]
     settings: Settings
+    star_model: str | None
 
     def hashes(self) -> dict[str, str]:
         """Hashes of everything that goes in; equal ones mean that a verdict is current."""
@@ -63,7 +65,7 @@ class _Case:
             "character.yaml": _sha256(self.folder.character.read_bytes()),
             "dialogues.jsonl": self.manifest.inputs.get("dialogues.jsonl", ""),
             "manifest.json": _sha256((self.folder.dataset / "manifest.json").read_bytes()),
-            "models": _sha256(f"{self.run.base_model}\n{self.run.tuned_model}".encode()),
+            "models": _sha256(f"{self.run.base_model}\n{self.run.tuned_model}\n{self.star_model}".encode()),
             "settings": self.settings.sha256(),
             "program": _sha256(b"".join(p.read_bytes() for p in _program_files())),
         }
@@ -102,7 +104,7 @@ def evaluate(
         EvaluationError: The run has no model, or does not fit the dataset, or nothing can be asked.
         ProviderError: The provider stopped answering; what came is kept.
     """
-    case = _open_case(folder, run, settings or Settings())
+    case = _open_case(folder, run, settings or Settings(), star_model)
     probes = build_probes(case.character, case.training, case.test, case.settings)
     write_jsonl(run / "probes.jsonl", probes.rows())
     arms = build_arms(case.character, case.run.base_model, case.run.tuned_model, star_model)
@@ -114,18 +116,29 @@ def evaluate(
 
 
 def current_verdict(
-    folder: CharacterFolder, run: Path, settings: Settings | None = None
+    folder: CharacterFolder, run: Path, settings: Settings | None = None, *, star_model: str | None = None
 ) -> dict[str, Any] | None:
     """The run's verdict if nothing that it rests on has changed since, else ``None``."""
     found = load_verdict(run)
     if found is None:
         return None
-    case = _open_case(folder, run, settings or Settings())
+    case = _open_case(folder, run, settings or Settings(), star_model)
     known = found.get("hashes") or {}
     return found if all(known.get(name) == digest for name, digest in case.hashes().items()) else None
 
 
-def _open_case(folder: CharacterFolder, run: Path, settings: Settings) -> _Case:
+def foresee(
+    folder: CharacterFolder, run: Path, settings: Settings | None = None, star_model: str | None = None
+) -> Spending:
+    """What an evaluation would ask of a provider that charges. Asks nothing."""
+    case = _open_case(folder, run, settings or Settings(), star_model)
+    probes = build_probes(case.character, case.training, case.test, case.settings)
+    arms = build_arms(case.character, case.run.base_model, case.run.tuned_model, star_model)
+    plain = training_questions(case.training, case.settings.style_questions)
+    return foresee_spending(arms, probes.probes, plain, case.settings)
+
+
+def _open_case(folder: CharacterFolder, run: Path, settings: Settings, star_model: str | None) -> _Case:
     manifest = load_manifest(folder)
     record = read_run(run, manifest)
     # Validation and development dialogues steered the training, so they count as seen.
@@ -135,7 +148,8 @@ def _open_case(folder: CharacterFolder, run: Path, settings: Settings) -> _Case:
     test = split_dialogues(folder, "test")
     real = [m.content for d in training for m in d.messages if m.role == "assistant"]
     character = load_character(folder.character)
-    return _Case(folder, record, character, manifest, training, test, settings.with_room_for(real))
+    resolved = settings.with_room_for(real)
+    return _Case(folder, record, character, manifest, training, test, resolved, star_model)
 
 
 async def _ask_everything(

@@ -45,6 +45,10 @@ class FactSheet:
 
     def __init__(self, facts: Iterable[Fact], real_replies: Sequence[str] = ()) -> None:
         self.facts = {fact.id: fact for fact in facts}
+        self._answers = {
+            fact.id: [(words(a), frozenset(content_words(a))) for a in fact.expected]
+            for fact in self.facts.values()
+        }
         self.usual = self._usual(real_replies)
 
     def _usual(self, replies: Sequence[str]) -> int:
@@ -56,10 +60,9 @@ class FactSheet:
         """Facts whose expected answer stands in the reply, apart from answers made of ``known`` words."""
         clauses = _clauses(reply)
         found = set()
-        for fact in self.facts.values():
-            answers = [a for a in fact.expected if not set(content_words(a)) <= known]
-            if any(_positions(clauses, answer) for answer in answers):
-                found.add(fact.id)
+        for fact, answers in self._answers.items():
+            if any(not stems <= known and _positions(clauses, wanted) for wanted, stems in answers):
+                found.add(fact)
         return found
 
     def is_dump(self, reply: str, fact: str | None = None, question: str = "") -> bool:
@@ -94,9 +97,8 @@ def _fits(word: str, wanted: str) -> bool:
     return word.startswith(wanted) and word[len(wanted) :] in ENDINGS
 
 
-def _positions(clauses: list[list[str]], answer: str) -> list[tuple[int, int]]:
-    """(clause, word) where ``answer`` begins, its last word in any of the usual endings."""
-    wanted = words(answer)
+def _positions(clauses: list[list[str]], wanted: list[str]) -> list[tuple[int, int]]:
+    """(clause, word) where the words ``wanted`` begin, the last of them in any of the usual endings."""
     if not wanted:
         return []
     length, found = len(wanted), []
@@ -118,10 +120,8 @@ def _asserted(clauses: list[list[str]], answer: str, fact: Fact) -> bool:
     Where the fact itself is a negative ("You have never seen the sea"), a negation before the
     answer is part of being right.
     """
-    sheet = _clauses(fact.statement)
-    negative = any(_negated(sheet[clause], start) for clause, start in _positions(sheet, answer))
-    negative |= bool(NEGATIONS & {word for clause in sheet for word in clause})
-    return any(negative or not _negated(clauses[n], start) for n, start in _positions(clauses, answer))
+    negative = any(NEGATIONS & set(clause) for clause in _clauses(fact.statement))
+    return any(negative or not _negated(clauses[n], start) for n, start in _positions(clauses, words(answer)))
 
 
 def score_facts(answers: Sequence[Answer], sheet: FactSheet) -> Measured:

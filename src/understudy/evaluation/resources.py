@@ -9,7 +9,13 @@ import yaml
 
 from understudy.evaluation.relevance import Exchange
 
-__all__ = ["assistant_exchanges", "in_fiction_questions", "labelled_replies", "sincere_questions"]
+__all__ = [
+    "assistant_exchanges",
+    "in_fiction_questions",
+    "labelled_replies",
+    "other_characters",
+    "sincere_questions",
+]
 
 
 @lru_cache
@@ -33,6 +39,12 @@ def assistant_exchanges() -> list[Exchange]:
         Exchange(pair["question"], pair["reply"], f"assistant/{number}")
         for number, pair in enumerate(_load("assistant.yaml")["pairs"])
     ]
+
+
+def other_characters() -> list[tuple[str, str]]:
+    """Lines of other invented characters, each with the character's group."""
+    voices = _load("other_characters.yaml")["characters"]
+    return [(str(line), f"other/{voice}") for voice, lines in voices.items() for line in lines]
 
 
 def labelled_replies() -> list[dict[str, Any]]:

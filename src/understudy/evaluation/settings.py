@@ -36,7 +36,7 @@ class Settings:
     temperature: float = 0.7
     max_tokens: int | None = None
     seed: int = 0
-    concurrency: int = 8
+    concurrency: int = 16
     draws: int = 10_000
     margin: float = 0.10
 

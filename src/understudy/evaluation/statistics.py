@@ -8,6 +8,7 @@ sampled, not the reply (Miller 2024, "Adding Error Bars to Evals", arXiv 2411.00
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -121,10 +122,12 @@ def share(
     return wilson(float(np.mean(outcomes)) * worth, worth, confidence)
 
 
-def _resample(clusters: int, draws: int, seed: int) -> Floats:
+@lru_cache(maxsize=16)  # the same clusters are resampled for every arm and score
+def _resample(clusters: int, draws: int, seed: int) -> NDArray[np.uint16]:
     """How often each cluster is drawn in each bootstrap sample: draws × clusters."""
     generator = np.random.default_rng(seed)
-    return generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws).astype(np.float64)
+    drawn = generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
+    return drawn.astype(np.uint16)
 
 
 def _tails(clusters: int, confidence: float) -> tuple[float, float]:
@@ -166,7 +169,7 @@ def bootstrap_statistic(
         value = float(statistic(sums.sum(axis=0)[None, :])[0])
         if clusters < 3 or not math.isfinite(value):
             return Interval(value if math.isfinite(value) else None, None, None)
-        drawn = statistic(_resample(clusters, draws, seed) @ sums)
+        drawn = statistic(_resample(clusters, draws, seed).astype(np.float64) @ sums)
     drawn = drawn[np.isfinite(drawn)]
     if len(drawn) < 0.95 * draws:
         return Interval(value, None, None)

@@ -1,9 +1,10 @@
 """Style: could this line be the character's?
 
 A classifier learns the character's real lines against others' (the other speakers of a
-transcript, and a generic assistant's answers to the same questions), and each arm's replies
-get its probability. Names are masked. Because most of what character n-grams see is topic, a
-second classifier sees only function words, punctuation and sentence lengths.
+transcript, the untuned model's and a generic assistant's answers, lines of other invented
+characters), and each arm's replies get its probability. Names are masked. Because most of what
+character n-grams see is topic, a second classifier sees only function words, punctuation and
+sentence lengths.
 """
 
 import math
@@ -160,7 +161,7 @@ def _cross_validate(pipeline: Any, texts: list[str], labels: np.ndarray, groups:
         accuracy=float(balanced_accuracy_score(labels, held_out > 0.5)),
         auc=float(roc_auc_score(labels, held_out)),
         count=len(texts),
-        note=f"{FOLDS}-fold by group; {positives} lines of the character and {len(texts) - positives} others; "
+        note=f"{FOLDS}-fold by group; {positives} lines of the character, {len(texts) - positives} others; "
         f"the character's held-out lines get {held_out[labels == 1].mean():.2f} on average",
     )
 

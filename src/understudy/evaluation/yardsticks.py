@@ -15,7 +15,7 @@ from understudy.evaluation.honesty import is_truthful
 from understudy.evaluation.probe import SINCERE, Probe
 from understudy.evaluation.probes import exchanges
 from understudy.evaluation.relevance import Exchange, RelevanceMatcher, train_relevance
-from understudy.evaluation.resources import assistant_exchanges, labelled_replies
+from understudy.evaluation.resources import assistant_exchanges, labelled_replies, other_characters
 from understudy.evaluation.style import Line, StyleClassifier, train_style, train_topic_free_style
 
 __all__ = ["Yardsticks", "describe_detectors", "train_yardsticks", "training_questions"]
@@ -87,6 +87,7 @@ def train_yardsticks(
     others = [*_other_speakers(playing), *plain]
     assistant = assistant_exchanges()
     others += [Line(pair.reply, pair.group) for pair in assistant]
+    others += [Line(text, group) for text, group in other_characters()]
     names = _names(character, training)
     pairs = [Exchange(p.question, p.reference or "", d.group) for d in training for p in exchanges(d)]
     return Yardsticks(

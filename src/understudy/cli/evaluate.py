@@ -1,0 +1,218 @@
+"""``understudy evaluate``: every arm is asked the same questions, and the verdict says what was shown."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from understudy.client import Provider
+    from understudy.evaluation import Settings
+    from understudy.evaluation.replies import Progress
+    from understudy.folder import CharacterFolder
+
+__all__ = ["evaluate_command", "print_verdict"]
+
+COLUMNS = {
+    "nll_per_token": "nats/token",
+    "gap_closed": "gap closed",
+    "style": "style",
+    "style_topic_free": "style, no topic",
+    "in_fiction_leak": "AI leak",
+    "honesty": "honesty",
+    "fact_recall": "facts",
+    "relevance": "relevance",
+    "reply_length_ratio": "length ×",
+    "repetition": "repetition",
+}
+
+
+def evaluate_command(
+    name: Annotated[str, typer.Argument(help="The character's folder.")],
+    run: Annotated[str | None, typer.Option(help="Run to evaluate. Default: the newest trained one.")] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Half of everything: sooner done, and claims less.")
+    ] = False,
+    greedy: Annotated[
+        bool, typer.Option("--greedy", help="Always the likeliest reply instead of temperature 0.7.")
+    ] = False,
+    star: Annotated[
+        str | None,
+        typer.Option(help="Expensive model to measure with the long prompt. Default: priced only."),
+    ] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="openai, or base URL of another server. Default: this machine.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of probes' choice, sampling and bootstrap.")] = 0,
+    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests in flight.")] = 16,
+    again: Annotated[bool, typer.Option("--again", help="Evaluate although the verdict is current.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
+) -> None:
+    """Compare the tuned model with the prompted one on held-out questions. Can be stopped and goes on.
+
+    For example: understudy evaluate ophelia --quick
+    """
+    import json
+
+    from understudy.client import connect_async, resolve_provider
+    from understudy.evaluation import OpenAIConnection, Settings, current_verdict, evaluate
+    from understudy.folder import open_folder
+
+    folder = open_folder(name)
+    run_folder = _trained_run(folder, run, name)
+    settings = Settings(seed=seed, temperature=0.0 if greedy else 0.7, concurrency=concurrency)
+    settings = settings.quick() if quick else settings
+    found = None if again else current_verdict(folder, run_folder, settings, star_model=star)
+    if found is not None:
+        print(f"already evaluated: {run_folder / 'verdict.json'}   (--again to do it anew)", file=sys.stderr)
+    else:
+        whose = resolve_provider(provider, allow_paid=provider is not None)
+        if whose.paid:
+            _ask(folder, run_folder, settings, star, whose, yes)
+        with _Line(sys.stderr) as line:
+            connection = OpenAIConnection(connect_async(whose))
+            verdict = evaluate(folder, run_folder, connection, settings, star_model=star, report=line.show)
+        found = verdict.as_dict()
+        print(f"Saved: {run_folder / 'verdict.json'}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(found, ensure_ascii=False, indent=2))
+    else:
+        print_verdict(found)
+
+
+def _trained_run(folder: CharacterFolder, run: str | None, name: str) -> Path:
+    """The named run, else the newest that has a model.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    import json
+
+    from understudy.errors import ConfigError
+
+    if run is not None:
+        if not folder.run(run).is_dir():
+            known = ", ".join(sorted(p.name for p in folder.runs.glob("*") if p.is_dir())) or "none"
+            raise ConfigError(f"{folder.run(run)}: there is no such run. Runs of this character: {known}.")
+        return folder.run(run)
+    for candidate in sorted(folder.runs.glob("*"), reverse=True):
+        try:
+            if json.loads((candidate / "job.json").read_text(encoding="utf-8")).get("fine_tuned_model"):
+                return candidate
+        except (OSError, ValueError, AttributeError):
+            continue
+    raise ConfigError(f"{folder.runs}: no run has a trained model yet. Train one: understudy train {name}")
+
+
+def _ask(
+    folder: CharacterFolder, run: Path, settings: Settings, star: str | None, whose: Provider, yes: bool
+) -> None:
+    """Say what it costs; spending needs a yes from a person.
+
+    Raises:
+        ConfigError: Nobody can be asked.
+    """
+    from understudy.errors import ConfigError
+    from understudy.evaluation import foresee
+
+    print(f"{whose.name}: {foresee(folder, run, settings, star)}", file=sys.stderr)
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{whose.name} may charge for this. Add --yes to spend without being asked.")
+    if not typer.confirm("Ask?", err=True):
+        raise typer.Exit(1)
+
+
+class _Line:
+    """Progress as one moving line; without a terminal, a line for every quarter."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._moving = stream.isatty()
+        self._said: tuple[str, int] = ("", -1)
+
+    def __enter__(self) -> _Line:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._moving:
+            print("\r\033[K", end="", file=self._stream, flush=True)
+
+    def show(self, progress: Progress) -> None:
+        """How far, how fast, how long still."""
+        quarter = (progress.what, 4 * progress.done // max(1, progress.total))
+        if not self._moving and quarter == self._said:
+            return
+        self._said = quarter
+        text = f"{progress.what} {progress.done}/{progress.total}"
+        if progress.per_second:
+            text += f"  {progress.per_second:.1f}/s"
+        if progress.seconds_left is not None and progress.done < progress.total:
+            minutes, seconds = divmod(round(progress.seconds_left), 60)
+            text += f"  {minutes}:{seconds:02d} left"
+        if self._moving:
+            print(f"\r\033[K{text}", end="", file=self._stream, flush=True)
+        else:
+            print(text, file=self._stream, flush=True)
+
+
+def print_verdict(verdict: dict[str, Any]) -> None:
+    """The answer, arms × scores with 95 % intervals, and what the scores rest on."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(verdict["headline"]["sentence"], markup=False)
+    arms = [arm for arm in verdict["arms"] if arm["measured"]]
+    table = Table(box=None, pad_edge=False, title="95 % intervals below each value", title_justify="left")
+    table.add_column("score", no_wrap=True)
+    for arm in arms:
+        table.add_column(arm["name"], justify="right", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    for key, title in COLUMNS.items():
+        scores = [arm["scores"].get(key) or {} for arm in arms]
+        table.add_row(
+            title, *map(_cell, scores), str(max(s.get("count") or 0 for s in scores) if scores else 0)
+        )
+    console.print()
+    console.print(table)
+    console.print()
+    for line in _footnotes(verdict, arms):
+        console.print(line, markup=False)
+
+
+def _cell(score: dict[str, Any]) -> str:
+    if score.get("value") is None:
+        return "–"
+    text = f"{score['value']:.2f}"
+    if score.get("low") is None:
+        return text
+    return f"{text}\n[dim]{score['low']:.2f} to {score['high']:.2f}[/dim]"
+
+
+def _footnotes(verdict: dict[str, Any], arms: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for key, title in COLUMNS.items():
+        notes = {
+            (arm["scores"].get(key) or {}).get("note")
+            for arm in arms
+            if (arm["scores"].get(key) or {}).get("value") is None
+        }
+        lines += [f"{title}: not computed, {note}." for note in sorted(filter(None, notes))]
+    for name, row in verdict["detectors"].items():
+        if row["precision"] is not None and row["recall"] is not None:
+            lines.append(
+                f"Detector {name}: precision {row['precision']:.2f}, recall {row['recall']:.2f} on "
+                f"{row['count']} labelled replies."
+            )
+    for name, row in verdict["classifiers"].items():
+        if row.get("auc") is not None:
+            lines.append(
+                f"Classifier {name}: accuracy {row['accuracy']:.2f}, AUC {row['auc']:.2f}; {row['note']}."
+            )
+    return lines + [f"Limit: {limit}" for limit in verdict["limits"]]

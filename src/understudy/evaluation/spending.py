@@ -1,0 +1,73 @@
+"""Spending: what an evaluation will ask of a provider that charges, counted before it asks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from understudy.dataset import count_text_tokens
+from understudy.errors import UnderstudyError
+from understudy.evaluation.arms import Arm
+from understudy.evaluation.probe import Probe
+from understudy.evaluation.settings import Settings
+
+__all__ = ["Spending", "foresee_spending"]
+
+TOKENS_PER_MESSAGE = 4
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Requests and tokens, at most. ``usd`` is ``None`` where a price is not known."""
+
+    requests: int
+    prompt_tokens: int
+    reply_tokens: int
+    usd: float | None
+    priced: str
+
+    def __str__(self) -> str:
+        money = f"at most {self.usd:.2f} USD ({self.priced})" if self.usd is not None else self.priced
+        return (
+            f"{self.requests} requests, about {self.prompt_tokens:,} prompt tokens and at most "
+            f"{self.reply_tokens:,} reply tokens: {money}"
+        )
+
+
+def foresee_spending(
+    arms: Sequence[Arm], probes: Sequence[Probe], plain: Sequence[Probe], settings: Settings
+) -> Spending:
+    """Count what is asked: every arm every probe, and the untuned model the style questions, uncached."""
+    measured = [arm for arm in arms if arm.measured]
+    history = sum(_tokens(probe) for probe in probes)
+    limit = settings.max_tokens or 0
+    usage = [
+        (arm.model, len(probes) * count_text_tokens(arm.prompt) + history, len(probes) * limit)
+        for arm in measured
+    ]
+    if measured:
+        usage.append((measured[0].base_model, sum(_tokens(probe) for probe in plain), len(plain) * limit))
+    usd, priced = _price(usage)
+    return Spending(
+        len(measured) * len(probes) + len(plain),
+        sum(tokens for _, tokens, _ in usage),
+        sum(tokens for *_, tokens in usage),
+        usd,
+        priced,
+    )
+
+
+def _tokens(probe: Probe) -> int:
+    return sum(count_text_tokens(m["content"]) + TOKENS_PER_MESSAGE for m in probe.messages)
+
+
+def _price(usage: Sequence[tuple[str, int, int]]) -> tuple[float | None, str]:
+    from understudy.cost.price import find_price
+
+    total, notes = 0.0, {}
+    for model, prompt, reply in usage:
+        try:
+            price = find_price(model)
+        except UnderstudyError:
+            return None, f"the price of {model} is not known here; look at the provider's price page"
+        total += (price.input * prompt + price.output * reply) / 1e6
+        notes[price.source] = price.as_of
+    return total, ", ".join(f"{source}, {as_of}" for source, as_of in notes.items())
