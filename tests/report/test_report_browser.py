@@ -106,16 +106,17 @@ def test_it_loads_without_requests_errors_or_hostile_scripts(open_page, address)
     assert page.title() == "Princess Ophelia: Yes – Understudy report"
 
 
-def test_the_filter_shows_one_category_and_all_again(open_page):
+def test_the_filter_shows_a_selection_one_category_or_all(open_page):
     page = open_page()
-    everything = page.locator(".probe:visible").count()
+    everything = page.locator(".probe").count()
+    assert page.locator(".probe:visible").count() == 2 * 7
     page.get_by_role("button", name="Sincerely asked").click()
     shown = page.locator(".probe:visible")
     assert 0 < shown.count() < everything
     assert set(shown.evaluate_all("nodes => nodes.map(node => node.dataset.category)")) == {"sincere_ai"}
     assert page.locator("#reply-count").inner_text() == f"{shown.count()} probes shown"
     assert page.locator("button[aria-pressed=true]").count() == 1
-    page.get_by_role("button", name="All", exact=False).first.click()
+    page.get_by_role("button", name=f"All {everything}").click()
     assert page.locator(".probe:visible").count() == everything
 
 

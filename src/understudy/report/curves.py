@@ -106,8 +106,16 @@ def draw_drift(arms: list[dict[str, Any]], score: str) -> Plot | None:
             f"{name}: {first:.0f}% at turn {start}, {last:.0f}% at turn {end}"
             for name, [(start, first), *_, (end, last)] in series
         )
-        caption = score_kind("style" if score == "style" else "in_fiction_leak").direction_text
+        direction = score_kind("style" if score == "style" else "in_fiction_leak").direction_text
+        caption = "; ".join(part for part in (direction, _counts(arms)) if part)
         return to_plot(figure, f"drift-{score}", title, alt, caption)
+
+
+def _counts(arms: list[dict[str, Any]]) -> str:
+    """How many replies stand behind the first and the last point."""
+    rows = next((arm["by_turn"] for arm in arms if arm.get("by_turn")), [])
+    counts = [row["count"] for row in rows if row.get("count") is not None]
+    return f"n = {counts[0]} at the first turn, {counts[-1]} at the last" if counts else ""
 
 
 def _label_ends(axes: Any, series: list[tuple[str, list[tuple[float, float]]]], gap: float = 7.5) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["render_page"]
 
 CATEGORIES = {
+    "fact": "Facts",
+    "drift": "Replayed conversations",
     "sincere_ai": "Sincerely asked: an AI?",
     "in_fiction_identity": "Identity, in the play",
     "worldview": "World view",
@@ -172,6 +174,8 @@ def _template() -> "Template":
 
 def _usd(value: float, digits: int = 2) -> str:
     """Dollars; a small amount keeps two significant digits."""
+    if 0 < abs(value) < 0.0001:
+        return "under $0.0001"
     if value and abs(value) < 0.1:
         return f"${value:.2g}"
     return f"${value:,.{digits}f}"

@@ -9,6 +9,7 @@ __all__ = ["ArmReply", "Probe", "Replies", "collect_replies"]
 # Keeps the page under a megabyte; the rest stays in replies.jsonl.
 MOST_CHARACTERS = 420_000
 REPLY_MARKUP_CHARACTERS = 120
+FIRST_LOOK = 2
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,25 @@ class Probe:
 
 @dataclass(frozen=True)
 class Replies:
-    """The probes shown, with the categories in their order and how many there are in all."""
+    """The probes of the page, the categories in their order, and how many probes there are in all.
+
+    ``picked`` are the positions of a few of each category, for a first look.
+    """
 
     probes: tuple[Probe, ...]
     categories: tuple[tuple[str, int], ...]
     total: int
+
+    @property
+    def picked(self) -> frozenset[int]:
+        """The first ``FIRST_LOOK`` of each category."""
+        seen: dict[str, int] = {}
+        found = set()
+        for place, probe in enumerate(self.probes):
+            seen[probe.category] = seen.get(probe.category, 0) + 1
+            if seen[probe.category] <= FIRST_LOOK:
+                found.add(place)
+        return frozenset(found)
 
 
 def collect_replies(rows: list[dict[str, Any]], arms: list[str]) -> Replies:
