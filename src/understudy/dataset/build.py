@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from understudy import __version__
 from understudy.atomic import write_jsonl
-from understudy.character.character import Character, load_character
-from understudy.dataset.examples import dialogue_examples
+from understudy.character.character import load_character
+from understudy.dataset.examples import Example, add_system_prompts, dialogue_examples
 from understudy.dataset.manifest import (
     Manifest,
     SplitCounts,
@@ -31,7 +30,6 @@ from understudy.rendering import Renderer
 __all__ = ["FEWEST_EXAMPLES", "build_dataset"]
 
 FEWEST_EXAMPLES = 10  # the hosted service refuses files with fewer
-Example = list[dict[str, Any]]
 
 
 def _unchanged(
@@ -117,16 +115,6 @@ def _notes(
     return notes
 
 
-def _examples(
-    dialogues: Sequence[Dialogue], character: Character, recipe: Recipe, *, training: bool
-) -> list[tuple[str, Example]]:
-    return [
-        row
-        for dialogue in dialogues
-        for row in dialogue_examples(dialogue, character, recipe, training=training)
-    ]
-
-
 def build_dataset(
     folder: CharacterFolder, recipe: Recipe | None = None, *, base_model: Path | None = None
 ) -> Manifest:
@@ -161,7 +149,8 @@ def build_dataset(
         members = [
             d for d in dialogues if splitting.groups[d.group] == split and d.id not in splitting.dropped
         ]
-        found = _examples(members, character, recipe, training=split == "training")
+        plain = [row for dialogue in members for row in dialogue_examples(dialogue, recipe.shape)]
+        found = add_system_prompts(plain, character, recipe, training=split == "training")
         examples = [example for _, example in found]
         write_jsonl(split_path(folder, split), ({"messages": example} for example in examples))
         counts[split] = _count(split, examples, members, renderer)

@@ -5,10 +5,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from understudy.character.character import Character
-from understudy.dataset.recipe import Recipe
+from understudy.dataset.recipe import Recipe, Shape
 from understudy.dialogue import Dialogue, Message
 
-__all__ = ["choose_system_prompt", "dialogue_examples", "paraphrases"]
+__all__ = ["Example", "add_system_prompts", "dialogue_examples", "paraphrases"]
+
+Example = list[dict[str, Any]]
 
 # Other ways to say who plays. They differ in form, not in content, so that nothing is taught by them.
 WORDINGS = (
@@ -31,32 +33,52 @@ def paraphrases(character: Character) -> list[str]:
     ]
 
 
-def _fraction(*parts: object) -> float:
-    """A number in [0, 1) that depends on nothing but the parts, so that new dialogues move no old ones."""
+def _number(*parts: object) -> int:
+    """A number that depends on nothing but the parts."""
     digest = hashlib.sha256("\x1f".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
+    return int.from_bytes(digest[:8], "big")
 
 
-def choose_system_prompt(
-    character: Character, recipe: Recipe, key: str, *, training: bool
-) -> tuple[str, str | None]:
-    """The kind of system prompt and its text for one example.
+def _kinds(keys: Sequence[str], recipe: Recipe, *, training: bool) -> list[str]:
+    """The kind of system prompt of each example.
 
-    Under ``mix`` only training examples vary; held-out ones get the identity prompt, because that
-    is what the deployed model gets and a validation loss over several prompts would mean nothing.
+    Under ``mix`` only training examples vary, in exactly the recipe's shares; held-out ones get the
+    identity prompt, because that is what the deployed model gets and a validation loss over several
+    prompts would mean nothing.
     """
-    kind: str = recipe.system_prompt
-    if kind == "mix":
-        place = _fraction(recipe.seed, "prompt", key)
-        if not training or place < recipe.identity_share:
-            kind = "identity"
+    if recipe.system_prompt != "mix":
+        return [recipe.system_prompt] * len(keys)
+    kinds = ["identity"] * len(keys)
+    if training:
+        order = sorted(range(len(keys)), key=lambda i: (_number(recipe.seed, "prompt", keys[i]), i))
+        first = round(recipe.identity_share * len(keys))
+        second = round((recipe.identity_share + recipe.paraphrase_share) * len(keys))
+        for rank, i in enumerate(order[first:], first):
+            kinds[i] = "paraphrase" if rank < second else "none"
+    return kinds
+
+
+def add_system_prompts(
+    examples: Sequence[tuple[str, Example]], character: Character, recipe: Recipe, *, training: bool
+) -> list[tuple[str, Example]]:
+    """Put the recipe's system prompts in front of examples, given with their keys.
+
+    Returns:
+        Each example with the kind of its prompt: identity, paraphrase, full or none.
+    """
+    texts = {"identity": character.identity_prompt, "none": ""}
+    if recipe.system_prompt == "full":
+        texts["full"] = character.long_prompt()
+    reworded = paraphrases(character)
+    finished = []
+    kinds = _kinds([key for key, _ in examples], recipe, training=training)
+    for (key, rows), kind in zip(examples, kinds, strict=True):
+        if kind == "paraphrase":
+            prompt = reworded[_number(recipe.seed, "wording", key) % len(reworded)]
         else:
-            kind = "paraphrase" if place < recipe.identity_share + recipe.paraphrase_share else "none"
-    if kind == "paraphrase":
-        choices = paraphrases(character)
-        return kind, choices[int(_fraction(recipe.seed, "wording", key) * len(choices))]
-    texts = {"identity": character.identity_prompt, "none": None}
-    return kind, texts[kind] if kind in texts else character.long_prompt()
+            prompt = texts[kind]
+        finished.append((kind, [{"role": "system", "content": prompt}, *rows] if prompt else rows))
+    return finished
 
 
 def _row(message: Message, *, learned: bool) -> dict[str, Any]:
@@ -64,7 +86,7 @@ def _row(message: Message, *, learned: bool) -> dict[str, Any]:
     return row if learned else {**row, "weight": 0}
 
 
-def _conversation(messages: Sequence[Message]) -> Iterator[list[dict[str, Any]]]:
+def _conversation(messages: Sequence[Message]) -> Iterator[Example]:
     """The whole dialogue up to its last learned reply, as one example."""
     learned = [
         i for i, m in enumerate(messages) if m.role == "assistant" and m.weight != 0 and m.content.strip()
@@ -78,7 +100,7 @@ def _conversation(messages: Sequence[Message]) -> Iterator[list[dict[str, Any]]]
         ]
 
 
-def _pairs(messages: Sequence[Message]) -> Iterator[list[dict[str, Any]]]:
+def _pairs(messages: Sequence[Message]) -> Iterator[Example]:
     """Each learned reply with what others said since the reply before it."""
     before: list[Message] = []
     for message in messages:
@@ -90,18 +112,15 @@ def _pairs(messages: Sequence[Message]) -> Iterator[list[dict[str, Any]]]:
         before = []
 
 
-def dialogue_examples(
-    dialogue: Dialogue, character: Character, recipe: Recipe, *, training: bool
-) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Training examples of one dialogue, each with the kind of its system prompt.
+def dialogue_examples(dialogue: Dialogue, shape: Shape) -> Iterator[tuple[str, Example]]:
+    """Training examples of one dialogue without system prompts, each with a key of its own.
 
-    A dialogue's own system messages in front are replaced by the recipe's prompt; later ones stay.
-    Replies with weight 0 or without text are never learned.
+    The dialogue's own system messages in front are left out; later ones stay. Replies with
+    weight 0 or without text are never learned.
     """
     messages = list(dialogue.messages)
     while messages and messages[0].role == "system":
         messages.pop(0)
-    shape = _pairs if recipe.shape == "pairs" else _conversation
-    for number, rows in enumerate(shape(messages)):
-        kind, prompt = choose_system_prompt(character, recipe, f"{dialogue.id}#{number}", training=training)
-        yield kind, [{"role": "system", "content": prompt}, *rows] if prompt else rows
+    examples = _pairs(messages) if shape == "pairs" else _conversation(messages)
+    for number, rows in enumerate(examples):
+        yield f"{dialogue.id}#{number}", rows
