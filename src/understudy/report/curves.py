@@ -113,7 +113,7 @@ def draw_drift(arms: list[dict[str, Any]], score: str) -> Plot | None:
 
 def _counts(arms: list[dict[str, Any]]) -> str:
     """How many replies stand behind the first and the last point."""
-    rows = next((arm["by_turn"] for arm in arms if arm.get("by_turn")), [])
+    rows: list[dict[str, Any]] = next((arm["by_turn"] for arm in arms if arm.get("by_turn")), [])
     counts = [row["count"] for row in rows if row.get("count") is not None]
     return f"n = {counts[0]} at the first turn, {counts[-1]} at the last" if counts else ""
 
