@@ -22,11 +22,13 @@ class RunningServer:
     base: Path
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     process: subprocess.Popen | None = None
+    fakes: bool = True
 
     def start(self) -> None:
         command = [sys.executable, "-m", "understudy.api", "--port", "0", "--base", str(self.base)]
-        command += ["--training-command", f"{sys.executable} {FAKES / 'fake_training.py'}"]
-        command += ["--inference-command", f"{sys.executable} {FAKES / 'fake_inference.py'}"]
+        if self.fakes:
+            command += ["--training-command", f"{sys.executable} {FAKES / 'fake_training.py'}"]
+            command += ["--inference-command", f"{sys.executable} {FAKES / 'fake_inference.py'}"]
         environment = os.environ | {
             "UNDERSTUDY_HOME": str(self.home),
             "UNDERSTUDY_SERVER_TOKEN": self.token,

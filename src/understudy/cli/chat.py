@@ -44,7 +44,7 @@ def chat_command(
     if (prompt or "short") not in prompts:
         raise ConfigError(f"--prompt {prompt!r} is not one of short, long, none.")
     conversation = Conversation(
-        client=connect(resolve_provider(provider)),
+        client=connect(resolve_provider(provider, allow_paid=provider is not None)),
         model=model or trained_model(folder.runs, run, name),
         system_prompt=prompts[prompt or "short"],
         temperature=temperature,

@@ -11,8 +11,9 @@ import typer
 if TYPE_CHECKING:
     from understudy.client.training_plan import TrainingPlan
     from understudy.client.training_run import TrainedRun
+    from understudy.folder import CharacterFolder
 
-__all__ = ["train_command"]
+__all__ = ["train_command", "train_showing_progress"]
 
 
 def train_command(
@@ -44,7 +45,7 @@ def train_command(
 ) -> None:
     """Fine-tune a model on the character's dataset. Ctrl-C detaches; the same command follows again."""
     from understudy.client import connect, resolve_provider
-    from understudy.client.training_run import TrainingSettings, cancel_training, plan_training, train
+    from understudy.client.training_run import TrainingSettings, cancel_training, plan_training
     from understudy.folder import open_folder
 
     folder = open_folder(name)
@@ -55,14 +56,27 @@ def train_command(
         return
     settings = TrainingSettings(base_model, epochs, batch_size, learning_rate_multiplier, seed, suffix, again)
     plan = plan_training(folder, whose, settings)
-    print(_describe(plan), file=sys.stderr)
     if dry_run:
+        print(_describe(plan), file=sys.stderr)
         return
-    if whose.paid and not yes:
+    _print_result(train_showing_progress(folder, plan, name, yes), name, as_json)
+
+
+def train_showing_progress(folder: CharacterFolder, plan: TrainingPlan, name: str, yes: bool) -> TrainedRun:
+    """Say what is sent and its price, ask where it costs money, then train and show how it goes.
+
+    Raises:
+        typer.Exit: 1 where the answer is no, 130 after Ctrl-C; the job then goes on at the server.
+    """
+    from understudy.client import connect
+    from understudy.client.training_run import train
+
+    print(_describe(plan), file=sys.stderr)
+    if plan.provider.paid and not yes:
         _ask(plan)
     with _Progress(sys.stderr) as progress:
         try:
-            run = train(folder, connect(whose), plan, progress.show)
+            return train(folder, connect(plan.provider), plan, progress.show)
         except KeyboardInterrupt:
             progress.stop()
             print(
@@ -71,7 +85,6 @@ def train_command(
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None
-    _print_result(run, name, as_json)
 
 
 def _describe(plan: TrainingPlan) -> str:
