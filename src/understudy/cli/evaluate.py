@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from understudy.evaluation.replies import Progress
     from understudy.folder import CharacterFolder
 
-__all__ = ["evaluate_command", "print_verdict"]
+__all__ = ["evaluate_command", "evaluate_showing_progress", "print_verdict"]
 
 COLUMNS = {
     "nll_per_token": "nats/token",
@@ -58,30 +58,48 @@ def evaluate_command(
     """
     import json
 
-    from understudy.client import connect_async, resolve_provider
-    from understudy.evaluation import OpenAIConnection, Settings, current_verdict, evaluate
+    from understudy.evaluation import Settings
     from understudy.folder import open_folder
 
     folder = open_folder(name)
     run_folder = _trained_run(folder, run, name)
     settings = Settings(seed=seed, temperature=0.0 if greedy else 0.7, concurrency=concurrency)
     settings = settings.quick() if quick else settings
-    found = None if again else current_verdict(folder, run_folder, settings, star_model=star)
-    if found is not None:
-        print(f"already evaluated: {run_folder / 'verdict.json'}   (--again to do it anew)", file=sys.stderr)
-    else:
-        whose = resolve_provider(provider, allow_paid=provider is not None)
-        if whose.paid:
-            _ask(folder, run_folder, settings, star, whose, yes)
-        with _Line(sys.stderr) as line:
-            connection = OpenAIConnection(connect_async(whose))
-            verdict = evaluate(folder, run_folder, connection, settings, star_model=star, report=line.show)
-        found = verdict.as_dict()
-        print(f"Saved: {run_folder / 'verdict.json'}", file=sys.stderr)
+    found, reused = evaluate_showing_progress(
+        folder, run_folder, settings, provider=provider, star=star, again=again, yes=yes
+    )
+    said = "already evaluated ({}; --again to do it anew)" if reused else "Saved: {}"
+    print(said.format(run_folder / "verdict.json"), file=sys.stderr)
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
         print_verdict(found)
+
+
+def evaluate_showing_progress(
+    folder: CharacterFolder,
+    run: Path,
+    settings: Settings,
+    *,
+    provider: str | None = None,
+    star: str | None = None,
+    again: bool = False,
+    yes: bool = False,
+) -> tuple[dict[str, Any], bool]:
+    """The run's verdict, and whether it was current already, so that nothing was asked."""
+    from understudy.client import connect_async, resolve_provider
+    from understudy.evaluation import OpenAIConnection, current_verdict, evaluate
+
+    found = None if again else current_verdict(folder, run, settings, star_model=star)
+    if found is not None:
+        return found, True
+    whose = resolve_provider(provider, allow_paid=provider is not None)
+    if whose.paid:
+        _ask(folder, run, settings, star, whose, yes)
+    with _Line(sys.stderr) as line:
+        connection = OpenAIConnection(connect_async(whose))
+        verdict = evaluate(folder, run, connection, settings, star_model=star, report=line.show)
+    return verdict.as_dict(), False
 
 
 def _trained_run(folder: CharacterFolder, run: str | None, name: str) -> Path:
