@@ -147,3 +147,10 @@ def test_nothing_is_clipped_or_laid_over_another(open_page, width):
     page = open_page(width=width)
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert page.evaluate(OVERLAPS) == []
+
+
+def test_on_paper_nothing_is_cut_off_and_the_page_is_white(open_page):
+    page = open_page(width=690, scheme="dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    assert page.evaluate("document.documentElement.scrollWidth") == 690
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

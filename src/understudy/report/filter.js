@@ -1,6 +1,9 @@
-// The page works without this: it only chooses which replies are shown.
+// The page works without this: it chooses which replies are shown, and opens the fine print on paper.
 (function () {
   "use strict";
+  window.addEventListener("beforeprint", function () {
+    document.querySelectorAll("section > details").forEach(function (part) { part.open = true; });
+  });
   var bar = document.getElementById("reply-filter");
   var count = document.getElementById("reply-count");
   var probes = Array.prototype.slice.call(document.querySelectorAll("[data-category]"));
