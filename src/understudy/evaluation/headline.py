@@ -100,7 +100,7 @@ def _sentence(
         "yes": f"Yes: with its short prompt the tuned model plays {character} better than the untuned one",
         "no": f"No: with its short prompt the tuned model does not take over the part of {character}",
         "not_shown": "Not shown: whether the tuned model with its short prompt can take over from "
-        "{character}'s prompt",
+        f"{character}'s prompt",
     }[answer]
     parts = [opening + "."]
     for rival, words in (("cheap+short", "the same short prompt"), ("cheap+long", "the long prompt")):
