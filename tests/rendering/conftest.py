@@ -60,6 +60,22 @@ FAMILIES = {
     "mistral": Family("metaspace", ("<s>", "</s>", "[INST]", "[/INST]"), "<s>", "</s>"),
     "smollm2": Family("bytes", IM, "<|im_start|>", "<|im_end|>"),
     "smollm3": Family("bytes", IM, "", "<|im_end|>", ("<think>", "</think>")),
+    "phi3": Family(
+        "prefixed", ("<s>", "</s>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"), "<s>", "</s>"
+    ),
+    "deepseek-r1": Family(
+        "bytes",
+        ("<|begin|>", "<|end|>", "<|User|>", "<|Assistant|>"),
+        "<|begin|>",
+        "<|end|>",
+        ("<think>", "</think>"),
+    ),
+    "channels": Family(
+        "bytes",
+        ("<|start|>", "<|message|>", "<|channel|>", "<|end|>", "<|return|>", "<|endoftext|>"),
+        "",
+        "<|return|>",
+    ),
     "plain": Family("bytes", ("<|endoftext|>",), "", "<|endoftext|>"),
     "none": Family("prefixed", ("<s>", "</s>"), "<s>", "</s>"),
 }
@@ -99,6 +115,8 @@ def _sentence_pieces(family: Family) -> Tokenizer:
     tokenizer.train_from_iterator(CORPUS, trainer)
     definition = json.loads(tokenizer.to_str())
     definition["added_tokens"] = [t for t in definition["added_tokens"] if not t["content"].startswith("<0x")]
+    for token in definition["added_tokens"]:
+        token["rstrip"] = token["content"].startswith("<|")  # as Phi-3 declares them
     return Tokenizer.from_str(json.dumps(definition))
 
 

@@ -75,8 +75,14 @@ def learned_nothing(example: RenderedExample) -> bool:
 
 @dataclass(frozen=True)
 class _Closing:
-    """How the template surrounds a reply: blanks before it, what ends it, whether it is trimmed."""
+    """How the template surrounds a reply.
 
+    opening: Belongs to the prompt, though the template writes it only together with a reply.
+    before: Blanks that the model writes itself. end: What ends the reply. trims: Whether blanks
+    around a reply are taken off.
+    """
+
+    opening: str
     before: str
     end: str
     trims: bool
@@ -115,6 +121,9 @@ class Renderer:
         end = tokenizer.token_id(self._closing.end.strip()) or tokenizer.token_id(
             self._last_control(self._closing.end)
         )
+        # Blanks that the model writes before each reply, because its template or tokenizer does. Inference
+        # cuts them off.
+        self.reply_prefix = self._probe_prefix()
         self.stop_ids: frozenset[int] = tokenizer.eos_ids | ({end} if end is not None else set())
 
     @classmethod
@@ -159,7 +168,8 @@ class Renderer:
             for reply in (PROBE + "a", spaced)
         )
         head, _, tail = full.rpartition(PROBE + "a")
-        before = head[len(prompt) :] if head.startswith(prompt) else ""
+        written = head[len(prompt) :] if head.startswith(prompt) else _close_thoughts(prompt)
+        opening, before = (written, "") if written.strip() else ("", written)
         controls = self._controls()
         match = controls.search(tail) if controls else None
         end = tail[: match.end()] if match else self.tokenizer.eos
@@ -168,12 +178,13 @@ class Renderer:
                 f"{self.template.where}: nothing ends a reply: the template writes no control token "
                 "after it, and the tokenizer has no eos_token. Name one in tokenizer_config.json."
             )
-        return _Closing(before, end, trims=before + spaced not in blank[len(head) - len(before) :])
+        return _Closing(opening, before, end, trims=before + spaced not in blank[len(head) - len(before) :])
 
-    @property
-    def reply_prefix(self) -> str:
-        """Blanks that the model writes before each reply, because its template does; cut them off."""
-        return self._closing.before
+    def _probe_prefix(self) -> str:
+        probe = [{"role": "user", "content": PROBE}, {"role": "assistant", "content": PROBE}]
+        example = self.examples(probe)[0]
+        turn = example.turns[0]
+        return self.decode(example.ids[turn.first : turn.end]).partition(PROBE)[0]
 
     @property
     def reply_end(self) -> str:
@@ -200,7 +211,7 @@ class Renderer:
 
     def _prompt_text(self, marked: Sequence[Mapping[str, Any]]) -> str:
         known = ({key: m[key] for key in ("role", "content", "name") if key in m} for m in marked)
-        return self.template.render(list(known), add_generation_prompt=True)
+        return self.template.render(list(known), add_generation_prompt=True) + self._closing.opening
 
     def _turns(self, marked: Sequence[Mapping[str, Any]]) -> list[_Turn]:
         return [
@@ -300,6 +311,11 @@ class Renderer:
             *context, last = messages
             return len(self.examples([*context, {**last, "weight": 1}])[-1].ids)
         return len(self.prompt(messages).ids)
+
+
+def _close_thoughts(prompt: str) -> str:
+    """What ends the thinking that a prompt opens and the template shows in no reply."""
+    return "\n</think>\n\n" if prompt.rstrip().endswith("<think>") else ""
 
 
 def _has_template(directory: Path) -> bool:
