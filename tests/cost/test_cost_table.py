@@ -199,6 +199,23 @@ def test_a_run_gives_measured_tokens_seconds_and_training(character):
     assert any("90 s" in training.note for training in table.training)
 
 
+def test_a_run_on_a_hosted_model_is_priced_with_its_own_tokens(character):
+    verdict = {
+        "arms": [
+            {"name": "tuned+short", "model": "ft:gpt-4o-mini-2024-07-18:acme::x", "base_model": "gpt-4o-mini"}
+        ],
+        "training": {"base_model": "gpt-4o-mini-2024-07-18"},
+    }
+    run = write_run(character, [reply("tuned+short", 0.5, 30), reply("tuned+short", 1.5, 50)], verdict)
+    table = compute_costs(read_inputs(character, run, today=TODAY))
+    tuned = arm(table, "tuned+short")
+    assert tuned.model == "ft:gpt-4o-mini"
+    assert tuned.measured
+    assert "reply tokens measured, mean of 2" in tuned.note
+    assert not arm(table, "cheap+long").measured
+    assert not [cost for cost in table.arms if cost.place == "own machine"]
+
+
 def test_a_torn_last_line_is_left_out_and_said(character):
     run = write_run(character, [reply("cheap+long", 1.0, 5)], {})
     with (run / "replies.jsonl").open("a", encoding="utf-8") as file:

@@ -9,7 +9,7 @@ from understudy.folder import CharacterFolder
 from understudy.report import build_report
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CONTRAST = """() => {
+CONTRAST = """(where) => {
   const channels = (text) => text.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => [r, g, b].map((v) => v / 255)
     .map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
@@ -23,7 +23,7 @@ CONTRAST = """() => {
   };
   const worst = [];
   const all = "p, li, dt, dd, th, td, h1, h2, h3, a, button, summary, span, svg text";
-  for (const node of document.querySelectorAll(all)) {
+  for (const node of document.querySelector(where).querySelectorAll(all)) {
     if (!node.textContent.trim() || !node.getClientRects().length) { continue; }
     const style = getComputedStyle(node);
     const ink = channels(node.closest("svg") ? style.fill : style.color);
@@ -133,8 +133,15 @@ def test_without_scripts_all_replies_stand_and_no_dead_button(browser, address):
 def test_all_text_has_contrast(open_page, scheme):
     page = open_page(scheme=scheme)
     page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true; })")
-    worst, tag, text = page.evaluate(CONTRAST)
-    assert worst >= 4.5, f"{tag} {text!r} has only {worst:.2f}"
+    for answer, where in (
+        ("yes", "body"),
+        ("no", ".verdict"),
+        ("not_shown", ".verdict"),
+        ("none", ".verdict"),
+    ):
+        page.evaluate(f"document.querySelector('.verdict').className = 'verdict {answer}'")
+        worst, tag, text = page.evaluate(CONTRAST, where)
+        assert worst >= 4.5, f"{answer}: {tag} {text!r} has only {worst:.2f}"
 
 
 def test_dark_mode_is_dark(open_page):

@@ -18,7 +18,12 @@ def cost_command(
     conversations_per_day: Annotated[
         float, typer.Option(min=0.0, help="Your traffic: for cache hits, months and days to break even.")
     ] = 100.0,
-    cheap: Annotated[str, typer.Option(help="Hosted cheap model, also tuned if it can be.")] = "gpt-4.1-mini",
+    cheap: Annotated[
+        str | None,
+        typer.Option(
+            help="Hosted cheap model, also tuned if it can be. Default: the run's, or gpt-4.1-mini."
+        ),
+    ] = None,
     expensive: Annotated[str, typer.Option(help="Hosted expensive model.")] = "gpt-4.1",
     history: Annotated[
         str, typer.Option(help="History sent each turn: all, last-6 (turns) or tokens-1000.")
@@ -94,7 +99,7 @@ def print_costs(table: CostTable) -> None:
     for arm in table.arms:
         if arm.place != place:
             place = arm.place
-            rows.add_row(f"[bold]{place}[/bold]", "measured" if arm.measured else "priced, not measured")
+            rows.add_row(f"[bold]{place}[/bold]", _how(table, place))
         usd = [
             f"{1000 * value:,.4g}" if value < 1e-4 else f"{1000 * value:,.2f}"
             for value in (arm.usd, arm.uncached_usd)
@@ -116,3 +121,11 @@ def print_costs(table: CostTable) -> None:
     )
     for note in table.notes:
         console.print(f"Note: {note}", markup=False)
+
+
+def _how(table: CostTable, place: str) -> str:
+    """How the figures of a place came about."""
+    if place == "own machine":
+        return "measured"
+    measured = any(arm.measured for arm in table.arms if arm.place == place)
+    return "priced, tokens partly measured" if measured else "priced, not measured"

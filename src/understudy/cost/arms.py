@@ -1,12 +1,12 @@
 """Arms: what a conversation and a training cost, in each place where the character can run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from understudy.cost.conversation import Caching, Shape, Turn, chance_still_cached, conversation_usd, grow
 from understudy.cost.hosting import RentedGpu
-from understudy.cost.inputs import CostInputs, auto_epochs
-from understudy.cost.price import Price, cache_rule, find_gpu, find_price, open_training
+from understudy.cost.inputs import CostInputs, MeasuredArm, auto_epochs
+from understudy.cost.price import Price, base_name, cache_rule, find_gpu, find_price, open_training
 from understudy.errors import ConfigError
 
 __all__ = [
@@ -109,7 +109,10 @@ def _hosted_arms(inputs: CostInputs) -> list[ArmCost]:
 
 def _hosted_arm(inputs: CostInputs, arm: str, model: str, kind: str) -> ArmCost:
     price = find_price(model)
+    ran = _ran_hosted(inputs, arm, model)
     shape = _shape(inputs, kind)
+    if ran is not None:
+        shape = replace(shape, reply_tokens=ran.reply_tokens)
     plain = grow(shape, trimming=inputs.trimming)
     turns = plain
     if price.cached_input is not None:
@@ -124,13 +127,26 @@ def _hosted_arm(inputs: CostInputs, arm: str, model: str, kind: str) -> ArmCost:
         uncached_usd=conversation_usd(plain, price),
         message_usd=usd / inputs.turns,
         month_usd=_month(usd, inputs),
-        measured=False,
-        note="; ".join([PRICED, *_life(price, inputs.today)]),
+        measured=ran is not None,
+        note="; ".join([_what_was_measured(ran), *_life(price, inputs.today)]),
         price=_rates(price),
         source=price.source,
         as_of=price.as_of,
         turns=_pairs(turns),
     )
+
+
+def _ran_hosted(inputs: CostInputs, arm: str, model: str) -> MeasuredArm | None:
+    """The arm as a run measured it, if it ran on this very model."""
+    for measured in inputs.measured:
+        tuned = measured.model.startswith("ft:") == model.startswith("ft:")
+        if measured.name == arm and tuned and base_name(measured.model) == base_name(model):
+            return measured
+    return None
+
+
+def _what_was_measured(ran: MeasuredArm | None) -> str:
+    return f"reply tokens measured, mean of {ran.count}; priced by the list" if ran else PRICED
 
 
 def _rented(inputs: CostInputs) -> RentedGpu:

@@ -10,7 +10,7 @@ from typing import Any
 from understudy.cost.conversation import ALL_HISTORY, MESSAGE_TOKENS, REPLY_PRIMER_TOKENS, Trimming
 from understudy.cost.evidence import Evidence, read_evidence, read_rows
 from understudy.cost.hosting import OwnMachine
-from understudy.errors import DialogueError
+from understudy.errors import ConfigError, DialogueError
 from understudy.folder import CharacterFolder
 
 __all__ = ["CostInputs", "MeasuredArm", "auto_epochs", "read_inputs"]
@@ -19,6 +19,7 @@ __all__ = ["CostInputs", "MeasuredArm", "auto_epochs", "read_inputs"]
 ASSUMED_USER_TOKENS = 20.0
 ASSUMED_REPLY_TOKENS = 50.0
 ASSUMED_EXAMPLES = 200
+CHEAP = "gpt-4.1-mini"
 HOSTED_VOCABULARY = "gpt-4.1-mini"
 
 
@@ -58,7 +59,7 @@ class CostInputs:
     greeting_tokens: float = 0.0
     measured: tuple[MeasuredArm, ...] = ()
     training_seconds: float | None = None
-    cheap: str = "gpt-4.1-mini"
+    cheap: str = CHEAP
     expensive: str = "gpt-4.1"
     also: tuple[str, ...] = ("gpt-6-luna", "gpt-6.1-sol")
     turns: int = 10
@@ -92,6 +93,8 @@ def read_inputs(folder: CharacterFolder, run: Path | None = None, **settings: An
     training = evidence.verdict.get("training") or {}
     if settings.get("epochs") is None:
         settings["epochs"] = _epochs(training)
+    if not settings.get("cheap"):
+        settings["cheap"] = _hosted_base(training) or CHEAP
     return CostInputs(
         character=character.name,
         prompts={kind: count(text) for kind, text in prompts.items()},
@@ -112,6 +115,20 @@ def _epochs(training: Mapping[str, Any]) -> int | None:
     """Epochs that the run trained, so that the hosted price is that of the same work."""
     epochs = (training.get("hyperparameters") or {}).get("n_epochs")
     return epochs if isinstance(epochs, int) and epochs > 0 else None
+
+
+def _hosted_base(training: Mapping[str, Any]) -> str | None:
+    """The base model of the run, where it is a hosted one with a price."""
+    from understudy.cost.price import base_name, find_price
+
+    base = base_name(str(training.get("base_model") or ""))
+    if not base or "/" in base:
+        return None
+    try:
+        find_price(base)
+    except ConfigError:
+        return None
+    return base
 
 
 def auto_epochs(examples: int) -> int:

@@ -116,8 +116,8 @@ def _where_is_it_cheapest(cost: dict[str, Any], name: str) -> Answer:
 
 
 def _again(name: str, option: str = "") -> str:
-    build = f"understudy build {name} {option}".strip()
-    return f"“{build}”, train and evaluate again, and compare the two reports"
+    build = f"“understudy build {name} {option}”, then " if option else ""
+    return f"{build}“understudy run {name}”, and compare the two reports"
 
 
 def _compare(sheet: Sheet, score: str, what: str, others: Iterable[str] = REPLACED) -> str:
