@@ -72,7 +72,7 @@ def test_joined_and_cached_rows_speak_as_the_plain_model(
     files = check_base(directory)
     plain = load_base(files, choose_placement(files.parameters))
     rows = rows_of(voice, TEXTS)
-    batch, spoken = Batch(voice), {}
+    batch, spoken = Batch(voice, voice.preambles.empty), {}
     batch.admit(rows[:2])
     note_tokens(rows, spoken)
     for step in range(20):
@@ -97,11 +97,11 @@ def test_a_stored_prefix_changes_no_logits(architecture: str, tiny_model: Callab
     endings = [torch.randint(10, 300, (n,), generator=generator).tolist() for n in (1, 7, 20)]
     sequences = [Sequence_(common + end, [90 + len(end) - 1]) for end in endings]
     for _ in range(2):  # the first time it is read and stored, the second time only used
-        for members, parts, _layers in read(voice, sequences, keep=True):
+        for members, parts, _layers in read(voice, voice.preambles.empty, sequences, keep=True):
             for member, logits in zip(members, parts, strict=True):
                 expected = plain(input_ids=torch.tensor([sequences[member].ids])).logits[0, -1:]
                 torch.testing.assert_close(logits, expected, atol=2e-4, rtol=1e-4)
-    stored, length = voice.prefixes.best([*common, 5], 1000)
+    stored, length = voice.preambles.empty.prefixes.best([*common, 5], 1000)
     assert stored is not None
     assert length == 90
 
@@ -114,7 +114,7 @@ def test_logprobs_of_spoken_tokens_equal_those_of_one_pass(tiny_model: Callable[
     )
     prompt = voice.renderer.prompt(request.messages).ids
     rows = make_rows(request, prompt, voice, 25)
-    batch, spoken = Batch(voice), {}
+    batch, spoken = Batch(voice, voice.preambles.empty), {}
     for row in rows:
         row.request = ChatRequest(row.index, Path(), None, request.messages, logprobs=True)
     batch.admit(rows)
@@ -126,10 +126,73 @@ def test_logprobs_of_spoken_tokens_equal_those_of_one_pass(tiny_model: Callable[
         noted = [note["logprob"] for note in row.text.take(final=True)[1]]
         tokens = spoken[row.index]
         places = list(range(len(prompt) - 1, len(prompt) + len(tokens) - 1))
-        ((_, (logits,), _),) = read(voice, [Sequence_(prompt + tokens, places)])
+        ((_, (logits,), _),) = read(voice, voice.preambles.empty, [Sequence_(prompt + tokens, places)])
         expected = torch.log_softmax(logits, -1)[range(len(tokens)), tokens]
         torch.testing.assert_close(torch.tensor(noted), expected, atol=1e-4, rtol=1e-4)
         assert len(noted) == len(tokens) == row.written
+
+
+LONG_PROMPT = "You are Princess Ophelia. " + "The tide is honest, which is more than a lamp can say. " * 3
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_shared_system_prompt_changes_nothing_that_is_said(
+    architecture: str, tiny_model: Callable[[str], Path]
+) -> None:
+    directory = tiny_model(architecture)
+    voice = voice_of(directory)
+    files = check_base(directory)
+    plain = load_base(files, choose_placement(files.parameters))
+    rows, prompts = [], []
+    for number, text in enumerate(TEXTS):
+        messages = [{"role": "system", "content": LONG_PROMPT}, {"role": "user", "content": text}]
+        request = ChatRequest(number, Path(), None, messages, temperature=0.0)
+        prompts.append(voice.renderer.prompt(messages).ids)
+        rows += make_rows(request, prompts[-1], voice, 10)
+    shares = architecture not in ("gemma2", "gemma3_text", "mistral")  # their attention slides
+    assert (rows[0].preamble.length > 30) == shares
+    assert len({id(row.preamble) for row in rows}) == 1
+    batch, spoken = Batch(voice, rows[0].preamble), {}
+    batch.admit(rows[:2])
+    note_tokens(rows, spoken)
+    for step in range(16):
+        if step == 3:
+            batch.admit(rows[2:])
+        else:
+            batch.step()
+        note_tokens(rows, spoken)
+    for row, prompt in zip(rows, prompts, strict=True):
+        assert spoken[row.request.id] == plain_greedy(plain, voice, prompt, 10)
+
+
+@pytest.mark.parametrize(("heads", "groups", "queries"), [(4, 4, 1), (4, 2, 1), (6, 2, 5), (4, 1, 3)])
+def test_split_attention_is_attention(heads: int, groups: int, queries: int) -> None:
+    from understudy.inference.shared_attention import attend_split
+
+    rows, own, shared, size = 3, 7, 11, 8
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    query, key, value = (
+        draw(rows, heads, queries, size),
+        draw(rows, groups, own, size),
+        draw(rows, groups, own, size),
+    )
+    keys, values = draw(groups, shared, size), draw(groups, shared, size)
+    mask = torch.ones(queries, own, dtype=torch.bool).tril(own - queries)[None, None].repeat(rows, 1, 1, 1)
+    mask[1, ..., :2] = False  # padding on the left
+    whole_keys = torch.cat([keys.expand(rows, -1, -1, -1), key], 2).repeat_interleave(heads // groups, 1)
+    whole_values = torch.cat([values.expand(rows, -1, -1, -1), value], 2).repeat_interleave(
+        heads // groups, 1
+    )
+    whole_mask = torch.cat([torch.ones(rows, 1, queries, shared, dtype=torch.bool), mask], -1)
+    expected = torch.nn.functional.scaled_dot_product_attention(
+        query, whole_keys, whole_values, attn_mask=whole_mask, scale=0.3
+    ).transpose(1, 2)
+    torch.testing.assert_close(attend_split(query, key, value, keys, values, mask, 0.3), expected)
 
 
 def test_common_length_counts_equal_beginnings() -> None:

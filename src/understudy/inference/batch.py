@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from understudy.inference.cache import join_rows, layers_of, new_cache
+from understudy.inference.preamble import Preamble
 from understudy.inference.reading import read_prompts
 from understudy.inference.request import ChatRequest
 from understudy.inference.sampling import Sampler, choose_tokens, token_logprobs
@@ -16,7 +17,7 @@ from understudy.inference.voices import Voice
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MAX_ROWS", "Batch", "Row"]
+__all__ = ["MAX_ROWS", "Batch", "Row", "make_rows"]
 
 MAX_ROWS = 16
 
@@ -27,7 +28,9 @@ class Row:
 
     request: ChatRequest
     index: int
-    prompt: list[int]
+    voice: Voice
+    preamble: Preamble
+    prompt: list[int]  # what follows the preamble
     room: int  # tokens it may still write
     sampler: Sampler
     text: ReplyText
@@ -41,7 +44,7 @@ class Row:
 
     @property
     def size(self) -> int:
-        """Positions that the row may come to occupy."""
+        """Positions of its own that the row may come to occupy."""
         return len(self.prompt) + self.room + self.written
 
     @property
@@ -50,7 +53,10 @@ class Row:
 
 
 def make_rows(request: ChatRequest, prompt: list[int], voice: Voice, room: int) -> list[Row]:
-    """One row for each choice of the request."""
+    """One row for each choice of the request, ``prompt`` being all that the model reads."""
+    preamble = voice.preamble(request.messages)
+    preamble = preamble if preamble.begins(prompt) else voice.preambles.empty
+    own = prompt[preamble.length :]
     renderer = voice.renderer
     fresh = renderer.tokenizer.prefixes_after_control and prompt[-1:] and prompt[-1] in voice.control_ids
     prefix = renderer.reply_prefix or (" " if fresh else "")
@@ -60,19 +66,21 @@ def make_rows(request: ChatRequest, prompt: list[int], voice: Voice, room: int) 
         sampler = Sampler(
             request.temperature, request.top_p, request.frequency_penalty, request.presence_penalty, numbers
         )
-        rows.append(Row(request, index, prompt, room, sampler, ReplyText(request.stop, prefix)))
+        text = ReplyText(request.stop, prefix)
+        rows.append(Row(request, index, voice, preamble, own, room, sampler, text))
     return rows
 
 
 class Batch:
-    """The rows of one voice, their cache, and one step at a time.
+    """The rows of one voice under one preamble, their cache, and one step at a time.
 
     Columns are padded on the left: a row that joins is moved to the right edge, so its positions
     stay contiguous and any attention window stays right.
     """
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: Voice, preamble: Preamble) -> None:
         self.voice = voice
+        self.preamble = preamble
         self.rows: list[Row] = []
         self._cache: Any = None
         self._mask: torch.Tensor | None = None  # [R, W], true where a row has a token
@@ -89,7 +97,7 @@ class Batch:
         prompts: dict[tuple[int, ...], int] = {}
         for row in rows:
             prompts.setdefault(tuple(row.prompt), len(prompts))
-        results = read_prompts(self.voice, [list(ids) for ids in prompts])
+        results = read_prompts(self.voice, self.preamble, [list(ids) for ids in prompts])
         order = [prompts[tuple(row.prompt)] for row in rows]
         parts = [results[place][1] for place in order]
         old = [layers_of(self._cache)] if self.rows else []
@@ -100,7 +108,7 @@ class Batch:
             mask[: len(self.rows), width - self._mask.shape[1] :] = self._mask
         for place, row in enumerate(rows, len(self.rows)):
             mask[place, width - len(row.prompt) :] = True
-            row.position = len(row.prompt)
+            row.position = self.preamble.length + len(row.prompt)
         self._cache, self._mask = new_cache(joined), mask
         self.rows += rows
         self._choose(torch.cat([results[place][0] for place in order]), list(rows))
@@ -119,6 +127,7 @@ class Batch:
         logits = self.voice.logits(
             tokens,
             torch.ones_like(tokens, dtype=torch.bool),
+            self.preamble,
             attention_mask=self._mask.long(),
             position_ids=positions,
             past_key_values=self._cache,

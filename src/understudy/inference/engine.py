@@ -13,7 +13,7 @@ from understudy.inference.channel import Channel
 from understudy.inference.memory import device_memory_bytes
 from understudy.inference.request import Cancel, ChatRequest, Request, RequestFailed, ScoreRequest, Shutdown
 from understudy.inference.score import score_batch
-from understudy.inference.voices import Voice, Voices
+from understudy.inference.voices import Voices
 
 __all__ = ["Engine"]
 
@@ -24,6 +24,7 @@ _JOIN_AT_ONCE = 4
 _SCORES_AT_ONCE = 32
 
 Key = tuple[Path, Path | None]
+Lane = tuple[int, int]  # voice and preamble: rows of one lane can share a batch
 
 
 class Engine:
@@ -33,9 +34,9 @@ class Engine:
         self.inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
         self._channel = channel
         self._voices = Voices()
-        self._waiting: dict[Key, list[Row]] = {}
+        self._waiting: dict[Lane, list[Row]] = {}
         self._scores: dict[Key, list[ScoreRequest]] = {}
-        self._batches: dict[Key, Batch] = {}
+        self._batches: dict[Lane, Batch] = {}
         self._open_rows: dict[Any, int] = {}  # request id -> rows that are not finished
 
     def run(self) -> None:
@@ -49,8 +50,8 @@ class Engine:
         with torch.inference_mode():
             while self._receive():
                 self._score()
-                for key in list(self._waiting) + [k for k in self._batches if k not in self._waiting]:
-                    self._advance(key)
+                for lane in list({**self._waiting, **self._batches}):
+                    self._advance(lane)
 
     # -- requests -------------------------------------------------------------------------
 
@@ -93,13 +94,13 @@ class Engine:
         rows = make_rows(request, prompt, voice, room)
         self._channel.send(id=request.id, event="start", prompt_tokens=len(prompt))
         self._open_rows[request.id] = len(rows)
-        self._waiting.setdefault((request.base, request.adapter), []).extend(rows)
+        self._waiting.setdefault((id(voice), id(rows[0].preamble)), []).extend(rows)
 
     def _cancel(self, request_id: Any) -> None:
         """Stop a request; one that is unknown or finished is not an error."""
         known = self._open_rows.pop(request_id, None) is not None
-        for key, rows in list(self._waiting.items()):
-            self._waiting[key] = [row for row in rows if row.request.id != request_id]
+        for lane, rows in list(self._waiting.items()):
+            self._waiting[lane] = [row for row in rows if row.request.id != request_id]
         for batch in self._batches.values():
             for row in batch.rows:
                 row.dropped = row.dropped or row.request.id == request_id
@@ -147,43 +148,44 @@ class Engine:
 
     # -- speaking -------------------------------------------------------------------------
 
-    def _advance(self, key: Key) -> None:
-        """Let waiting rows join a voice's batch, and write one token in each row."""
-        batch = self._batches.get(key)
+    def _advance(self, lane: Lane) -> None:
+        """Let waiting rows join their batch, and write one token in each row."""
+        batch = self._batches.get(lane)
+        joining: list[Row] = []
         try:
-            joining = self._joining(key, batch)
+            joining = self._joining(lane, batch)
             if joining:
-                batch = batch or self._batches.setdefault(key, Batch(self._voices.get(*key)))
+                batch = batch or self._batches.setdefault(lane, Batch(joining[0].voice, joining[0].preamble))
                 batch.admit(joining)
                 self._report(batch, joining)
             if batch is not None:
                 self._report(batch, batch.step())
         except Exception as error:
-            self._drop(key, error)
+            self._drop(lane, joining, error)
             return
         if batch is not None and not batch.active:
-            self._batches.pop(key, None)
+            self._batches.pop(lane, None)
 
-    def _joining(self, key: Key, batch: Batch | None) -> list[Row]:
+    def _joining(self, lane: Lane, batch: Batch | None) -> list[Row]:
         """Rows that join now: at once into an empty batch, else a few together or after a moment."""
-        waiting = self._waiting.get(key)
+        waiting = self._waiting.get(lane)
         if not waiting:
-            self._waiting.pop(key, None)
+            self._waiting.pop(lane, None)
             return []
         active = [row for row in batch.rows if row.active] if batch else []
         free = MAX_ROWS - len(active)
         patient = time.monotonic() - waiting[0].waiting_since < _PATIENCE_SECONDS
         if free < 1 or (active and patient and min(free, len(waiting)) < _JOIN_AT_ONCE):
             return []
-        joining = self._fitting(key, active, waiting[:free])
-        self._waiting[key] = waiting[len(joining) :]
-        if not self._waiting[key]:
-            del self._waiting[key]
+        joining = self._fitting(active, waiting[:free])
+        self._waiting[lane] = waiting[len(joining) :]
+        if not self._waiting[lane]:
+            del self._waiting[lane]
         return joining
 
-    def _fitting(self, key: Key, active: list[Row], candidates: list[Row]) -> list[Row]:
+    def _fitting(self, active: list[Row], candidates: list[Row]) -> list[Row]:
         """As many rows as the cache has memory for; a lone row is always tried."""
-        voice: Voice = self._voices.get(*key)
+        voice = candidates[0].voice
         memory = device_memory_bytes(voice.device.type) // 4
         most = memory // max(1, voice.cache_bytes_per_token())
         chosen: list[Row] = []
@@ -194,15 +196,15 @@ class Engine:
             chosen.append(row)
         return chosen
 
-    def _drop(self, key: Key, error: Exception) -> None:
+    def _drop(self, lane: Lane, joining: list[Row], error: Exception) -> None:
         """A batch broke: its requests fail, and the next ones start afresh."""
-        batch = self._batches.pop(key, None)
-        rows = [row for row in batch.rows if row.active] if batch else []
-        rows += self._waiting.pop(key, []) if batch is None else []
-        for request_id in dict.fromkeys(row.request.id for row in rows):
+        batch = self._batches.pop(lane, None)
+        rows = [*(batch.rows if batch else []), *joining]
+        failed = {row.request.id for row in rows if row.active and row.request.id in self._open_rows}
+        for request_id in failed:
             self._fail(request_id, error)
         for waiting in self._waiting.values():
-            waiting[:] = [row for row in waiting if row.request.id in self._open_rows]
+            waiting[:] = [row for row in waiting if row.request.id not in failed]
 
     def _report(self, batch: Batch, rows: list[Row]) -> None:
         now = time.monotonic()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from understudy.inference.cache import Layers, layers_of, left_align_ends, new_cache
+from understudy.inference.preamble import Preamble
 from understudy.inference.prefixes import MIN_PREFIX_TOKENS, StoredPrefix, common_length
 from understudy.inference.voices import Voice
 
@@ -15,6 +16,7 @@ __all__ = ["Sequence_", "read", "read_prompts"]
 
 _STORE_FROM_TOKENS = 64
 _PIECE_TOKENS = 8192
+_PIECE_SCORES = 2**26  # attention scores held at a time where a preamble is shared: 256 MiB in fp32
 
 
 @dataclass(frozen=True)
@@ -34,8 +36,10 @@ class _Group:
     members: list[int]
 
 
-def read_prompts(voice: Voice, prompts: Sequence[list[int]]) -> list[tuple["torch.Tensor", Layers]]:
-    """Read prompts.
+def read_prompts(
+    voice: Voice, preamble: Preamble, prompts: Sequence[list[int]]
+) -> list[tuple["torch.Tensor", Layers]]:
+    """Read prompts, each given without the preamble.
 
     Returns:
         For each prompt the logits ``[1, V]`` after its last token, and its keys and values
@@ -43,7 +47,7 @@ def read_prompts(voice: Voice, prompts: Sequence[list[int]]) -> list[tuple["torc
     """
     sequences = [Sequence_(ids, [len(ids) - 1]) for ids in prompts]
     found: dict[int, tuple[Any, Layers]] = {}
-    for members, logits, layers in read(voice, sequences, keep=True):
+    for members, logits, layers in read(voice, preamble, sequences, keep=True):
         width = layers[0][0].shape[2]
         for row, member in enumerate(members):
             start = width - len(prompts[member])
@@ -53,12 +57,13 @@ def read_prompts(voice: Voice, prompts: Sequence[list[int]]) -> list[tuple["torc
 
 
 def read(
-    voice: Voice, sequences: Sequence[Sequence_], keep: bool = False
+    voice: Voice, preamble: Preamble, sequences: Sequence[Sequence_], keep: bool = False
 ) -> list[tuple[list[int], list["torch.Tensor"], Layers]]:
     """Read sequences in as few passes as their lengths allow.
 
     Args:
         voice: Who reads.
+        preamble: What all sequences begin with; not part of their ids.
         sequences: What is read.
         keep: Whether to return keys and values, and to store long new prompts.
 
@@ -66,26 +71,26 @@ def read(
         For each pass: the positions in ``sequences``, for each the logits ``[N, V]`` of its wanted
         positions, and (if kept) keys and values padded on the left.
     """
-    _store_common(voice, sequences)
+    _store_common(voice, preamble, sequences)
     passes = []
-    for group in _groups(voice, sequences):
-        for members in _pieces(sequences, group):
-            passes.append((members, *_read_group(voice, sequences, group, members, keep)))
+    for group in _groups(preamble, sequences):
+        for members in _pieces(voice, preamble, sequences, group):
+            passes.append((members, *_read_group(voice, preamble, sequences, group, members, keep)))
     return passes
 
 
-def _store_common(voice: Voice, sequences: Sequence[Sequence_]) -> None:
+def _store_common(voice: Voice, preamble: Preamble, sequences: Sequence[Sequence_]) -> None:
     """Read the beginning that several new sequences share, once, and store it."""
     if len(sequences) < 2:
         return
     first = sequences[0]
     shared = min(common_length(first.ids, s.ids) for s in sequences[1:])
     shared = min(shared, *(_most(s) for s in sequences))
-    _, known = voice.prefixes.best(first.ids, shared)
+    _, known = preamble.prefixes.best(first.ids, shared)
     if shared - known >= _STORE_FROM_TOKENS:
         common = Sequence_(first.ids[:shared], [shared - 1])
-        group = _groups(voice, [common])[0]
-        _read_group(voice, [common], group, [0], keep=True)
+        group = _groups(preamble, [common])[0]
+        _read_group(voice, preamble, [common], group, [0], keep=True)
 
 
 def _most(sequence: Sequence_) -> int:
@@ -93,22 +98,27 @@ def _most(sequence: Sequence_) -> int:
     return sequence.wanted[0]
 
 
-def _groups(voice: Voice, sequences: Sequence[Sequence_]) -> list[_Group]:
+def _groups(preamble: Preamble, sequences: Sequence[Sequence_]) -> list[_Group]:
     by_prefix: dict[tuple[int, ...], tuple[StoredPrefix | None, list[int], list[int]]] = {}
     for index, sequence in enumerate(sequences):
-        prefix, length = voice.prefixes.best(sequence.ids, _most(sequence))
+        prefix, length = preamble.prefixes.best(sequence.ids, _most(sequence))
         entry = by_prefix.setdefault(prefix.ids if prefix else (), (prefix, [], []))
         entry[1].append(length)
         entry[2].append(index)
     return [_Group(prefix, min(lengths), members) for prefix, lengths, members in by_prefix.values()]
 
 
-def _pieces(sequences: Sequence[Sequence_], group: _Group) -> list[list[int]]:
+def _pieces(
+    voice: Voice, preamble: Preamble, sequences: Sequence[Sequence_], group: _Group
+) -> list[list[int]]:
     """Cut a group so that one pass stays small enough; similar lengths go together."""
+    longest = max(len(sequences[member].ids) for member in group.members)
+    scores = max(1, voice.heads * (preamble.length + longest))
+    most = min(_PIECE_TOKENS, _PIECE_SCORES // scores) if preamble.length else _PIECE_TOKENS
     pieces: list[list[int]] = []
     for member in sorted(group.members, key=lambda m: len(sequences[m].ids)):
         width = len(sequences[member].ids)
-        if pieces and (len(pieces[-1]) + 1) * width <= max(_PIECE_TOKENS, width):
+        if pieces and (len(pieces[-1]) + 1) * width <= max(most, width):
             pieces[-1].append(member)
         else:
             pieces.append([member])
@@ -116,7 +126,12 @@ def _pieces(sequences: Sequence[Sequence_], group: _Group) -> list[list[int]]:
 
 
 def _read_group(
-    voice: Voice, sequences: Sequence[Sequence_], group: _Group, members: list[int], keep: bool
+    voice: Voice,
+    preamble: Preamble,
+    sequences: Sequence[Sequence_],
+    group: _Group,
+    members: list[int],
+    keep: bool,
 ) -> tuple[list["torch.Tensor"], Layers]:
     """One pass. Rows are padded on the right while they are read, so columns are positions."""
     import torch
@@ -127,11 +142,13 @@ def _read_group(
     selected = torch.zeros(ids.shape, dtype=torch.bool)
     for row, member in enumerate(members):
         selected[row, [place - group.length for place in sequences[member].wanted]] = True
-    positions = torch.arange(group.length, group.length + width, device=voice.device)
+    start = preamble.length + group.length
+    positions = torch.arange(start, start + width, device=voice.device)
     cache = new_cache(_expanded(group, len(members)))
     logits = voice.logits(
         ids,
         selected.to(voice.device),
+        preamble,
         past_key_values=cache,
         position_ids=positions[None].expand(len(members), -1),
         use_cache=True,
@@ -141,7 +158,7 @@ def _read_group(
         return parts, []
     lengths = [group.length + len(rest) for rest in rests]
     layers = layers_of(cache)
-    _store_long(voice, sequences, group, members, layers)
+    _store_long(preamble, sequences, group, members, layers)
     return parts, left_align_ends(layers, lengths)
 
 
@@ -153,9 +170,9 @@ def _expanded(group: _Group, rows: int) -> Layers | None:
 
 
 def _store_long(
-    voice: Voice, sequences: Sequence[Sequence_], group: _Group, members: list[int], layers: Layers
+    preamble: Preamble, sequences: Sequence[Sequence_], group: _Group, members: list[int], layers: Layers
 ) -> None:
     """Store a prompt that was read alone and was mostly new; the conversation will go on from it."""
     if len(members) != 1 or len(sequences[members[0]].ids) - group.length < _STORE_FROM_TOKENS:
         return
-    voice.prefixes.add(sequences[members[0]].ids, [(k.clone(), v.clone()) for k, v in layers])
+    preamble.prefixes.add(sequences[members[0]].ids, [(k.clone(), v.clone()) for k, v in layers])

@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+from understudy.inference.preamble import Preamble
 from understudy.inference.reading import Sequence_, read
 from understudy.inference.request import RequestFailed, ScoreRequest
 from understudy.inference.voices import Voice
 
 __all__ = ["score_batch"]
-
-_PASS_TOKENS = 16_384
 
 
 def score_batch(voice: Voice, requests: Sequence[ScoreRequest]) -> list[list[dict[str, Any]] | RequestFailed]:
@@ -23,7 +22,7 @@ def score_batch(voice: Voice, requests: Sequence[ScoreRequest]) -> list[list[dic
         why it failed.
     """
     results: list[Any] = []
-    sequences: list[Sequence_] = []
+    sequences: list[tuple[Preamble, Sequence_]] = []
     jobs: list[tuple[int, int, Any]] = []  # (request, message, where in which sequence)
     for number, request in enumerate(requests):
         try:
@@ -32,12 +31,13 @@ def score_batch(voice: Voice, requests: Sequence[ScoreRequest]) -> list[list[dic
             results.append(failure)
             continue
         results.append([])
-        for sequence, turns in plan:
+        for preamble, sequence, turns in plan:
             jobs += [(number, turn.position, (len(sequences), turn)) for turn in turns]
-            sequences.append(sequence)
+            sequences.append((preamble, sequence))
     values = _token_logprobs(voice, sequences)
     for number, position, (place, turn) in jobs:
-        first = sequences[place].wanted.index(turn.first - 1)
+        preamble, sequence = sequences[place]
+        first = sequence.wanted.index(turn.first - 1 - preamble.length)
         total = sum(values[place][first : first + turn.end - turn.first])
         content = _text_of(requests[number].messages[position].get("content"))
         row = {"index": position, "logprob": total, "tokens": turn.end - turn.first}
@@ -48,7 +48,7 @@ def score_batch(voice: Voice, requests: Sequence[ScoreRequest]) -> list[list[dic
     return results
 
 
-def _plan(voice: Voice, request: ScoreRequest) -> list[tuple[Sequence_, list[Any]]]:
+def _plan(voice: Voice, request: ScoreRequest) -> list[tuple[Preamble, Sequence_, list[Any]]]:
     from understudy.errors import RenderingError
 
     messages = [{**m, "weight": 1} if m.get("role") == "assistant" else m for m in request.messages]
@@ -66,11 +66,15 @@ def _plan(voice: Voice, request: ScoreRequest) -> list[tuple[Sequence_, list[Any
             "context_length_exceeded",
             "messages",
         )
+    found = voice.preamble(messages)
     plan = []
     for example in examples:
         places = [place - 1 for turn in example.turns for place in range(turn.first, turn.end)]
         if places:
-            plan.append((Sequence_(example.ids, places), example.turns))
+            shared = found.begins(example.ids) and places[0] >= found.length
+            preamble = found if shared else voice.preambles.empty
+            own = [place - preamble.length for place in places]
+            plan.append((preamble, Sequence_(example.ids[preamble.length :], own), example.turns))
     return plan
 
 
@@ -80,17 +84,18 @@ def _text_of(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _token_logprobs(voice: Voice, sequences: list[Sequence_]) -> list[list[float]]:
+def _token_logprobs(voice: Voice, sequences: list[tuple[Preamble, Sequence_]]) -> list[list[float]]:
     """For each sequence the log-probability of the token after each wanted position."""
     import torch
 
     values: list[list[float]] = [[] for _ in sequences]
-    if not sequences:
-        return values
-    for members, parts, _ in read(voice, sequences):
-        for member, logits in zip(members, parts, strict=True):
-            sequence = sequences[member]
-            following = torch.tensor([sequence.ids[place + 1] for place in sequence.wanted])
-            chosen = torch.log_softmax(logits, -1).gather(-1, following.to(logits.device)[:, None])
-            values[member] = chosen[:, 0].double().tolist()
+    for preamble in {id(p): p for p, _ in sequences}.values():
+        places = [place for place, (p, _) in enumerate(sequences) if p is preamble]
+        chosen = [sequences[place][1] for place in places]
+        for members, parts, _ in read(voice, preamble, chosen):
+            for member, logits in zip(members, parts, strict=True):
+                sequence = chosen[member]
+                following = torch.tensor([sequence.ids[place + 1] for place in sequence.wanted])
+                found = torch.log_softmax(logits, -1).gather(-1, following.to(logits.device)[:, None])
+                values[places[member]] = found[:, 0].double().tolist()
     return values

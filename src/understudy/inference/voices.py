@@ -6,14 +6,17 @@ one extra product per layer costs more than the copy; a large one keeps its adap
 
 import copy
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.errors import ModelError
 from understudy.inference.base import BaseFiles, check_base, choose_placement, context_limit, load_base
+from understudy.inference.cache import Layers, layers_of, new_cache
 from understudy.inference.head import selected_head
-from understudy.inference.prefixes import PrefixStore
+from understudy.inference.preamble import Preamble, PreambleShelf
 from understudy.inference.sealed import MANIFEST, check_sealed
+from understudy.inference.shared_attention import can_share, share_attention, shared_preamble
 
 if TYPE_CHECKING:
     from understudy.rendering import Renderer
@@ -41,6 +44,9 @@ class _Base:
                 f"{files.directory}: its layers ({', '.join(sorted(layer_types))}) keep a state that "
                 "this program cannot batch yet. Choose a model with ordinary attention."
             )
+        self.shares = can_share(self.model)
+        if self.shares:
+            share_attention(self.model)
         self.merges = files.parameters * self.placement.dtype.itemsize <= _MERGE_BELOW_BYTES
         self.tuned: Any = None  # a PeftModel around the model, once an unmerged adapter was asked for
         self.active: str | None = None
@@ -95,9 +101,10 @@ class Voice:
         self.dtype_bytes = base.placement.dtype.itemsize
         self.head = self._model.get_output_embeddings()
         self.limit = context_limit(self._model.config)
+        self.heads = int(self._model.config.get_text_config().num_attention_heads)
         self.control_ids = self.renderer.tokenizer.control_ids
         self.stop_ids = self.renderer.stop_ids
-        self.prefixes = PrefixStore()
+        self.preambles = PreambleShelf(self._read_preamble)
         self._bytes: dict[int, bytes] = {}
 
     def close(self) -> None:
@@ -120,19 +127,36 @@ class Voice:
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return int(2 * config.num_hidden_layers * heads * size * self.dtype_bytes)
 
-    def logits(self, ids: Any, selected: Any, **reading: Any) -> Any:
+    def preamble(self, messages: Sequence[Mapping[str, Any]]) -> Preamble:
+        """The part of the prompt that other conversations share, read and kept; or the empty one."""
+        if not self._base.shares:
+            return self.preambles.empty
+        return self.preambles.find(self.renderer, messages)
+
+    def _read_preamble(self, ids: Sequence[int]) -> Layers:
+        import torch
+
+        row = torch.tensor([list(ids)], device=self.device)
+        last = torch.zeros(row.shape, dtype=torch.bool, device=self.device)
+        last[0, -1] = True
+        cache = new_cache()
+        self.logits(row, last, self.preambles.empty, past_key_values=cache, use_cache=True)
+        return [(keys.contiguous(), values.contiguous()) for keys, values in layers_of(cache)]
+
+    def logits(self, ids: Any, selected: Any, preamble: Preamble, **reading: Any) -> Any:
         """Run the model and apply its head to the selected positions alone.
 
         Args:
-            ids: ``[R, T]``.
+            ids: ``[R, T]``, what follows the preamble.
             selected: Boolean ``[R, T]`` with N true entries.
+            preamble: What every row begins with.
             reading: Cache, mask and positions as transformers names them.
 
         Returns:
             ``[N, V]`` in fp32, rows in order.
         """
         self._base.activate(self._name)
-        with selected_head(self.head, selected):
+        with selected_head(self.head, selected), shared_preamble(preamble.layers):
             return self._model(input_ids=ids, **reading).logits[0].float()
 
 
