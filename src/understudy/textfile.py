@@ -49,6 +49,8 @@ def _read(path: Path, error: type[UnderstudyError], max_bytes: int) -> bytes:
     try:
         if path.is_dir():
             raise error(f"{path}: is a folder. Name a file in it.")
+        if path.exists() and not path.is_file():
+            raise error(f"{path}: is a device or pipe. Save its content as a file first.")
         size = path.stat().st_size
         if size > max_bytes:
             raise error(

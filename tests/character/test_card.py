@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 import zlib
+from pathlib import Path
 
 import pytest
 from cards import chunk, pack, png, text_chunk, v2
@@ -405,3 +406,18 @@ def test_damaged_archives_are_read_or_refused(card_file, data):
     for _ in range(data.draw(st.integers(1, 6))):
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     read_or_refuse(card_file(bytes(whole), "mog.charx"))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "text", ["{{//" * 100_000, "\n " * 100_000 + "{{user}}", ", " * 100_000, "<START>" * 50_000]
+)
+def test_odd_shapes_are_read_in_reasonable_time(card_file, text):
+    assert (
+        read_card(card_file(v2(description=text, first_mes=text, mes_example=text))).character.name == "Mog"
+    )
+
+
+def test_a_device_is_refused():
+    with pytest.raises(CardError, match="device or pipe"):
+        read_card(Path("/dev/zero"))

@@ -127,3 +127,17 @@ def test_all_speeches_of_a_real_corpus_are_found(shared):
 
     assert sum(line.speaker is not None for line in reading.lines) == pytest.approx(7107, abs=20)
     assert reading.details["layout"] == "NAME: above its line"
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann: " + "word " * 200_000 + "\nBob: x\nAnn: y\n",
+        "\n" * 500_000 + "Ann: x\nBob: y\nAnn: z\n",
+        "Ann: " + "(" * 20_000 + "x" + ")" * 20_000 + "\nBob: y\nAnn: z\n",
+    ],
+    ids=["huge line", "empty lines", "nested brackets"],
+)
+def test_odd_shapes_are_read_in_reasonable_time(tmp_path, text):
+    assert [line.speaker for line in read(tmp_path, text).lines] == ["Ann", "Bob", "Ann"]

@@ -5,6 +5,7 @@ import binascii
 import io
 import json
 import lzma
+import re
 import struct
 import zipfile
 import zlib
@@ -77,6 +78,8 @@ def _read_bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
             raise CardError(f"{path}: is a folder. Name the card file in it.")
+        if path.exists() and not path.is_file():
+            raise CardError(f"{path}: is a device or pipe. Save its content as a file first.")
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise CardError(
@@ -237,5 +240,6 @@ def _clean(value: Any, where: str, depth: int = 0) -> Any:
     if isinstance(value, str):
         text = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\0", "")
-        return "\n".join(line.rstrip() for line in text.replace("\t", "    ").split("\n"))
+        text = "\n".join(line.rstrip() for line in text.replace("\t", "    ").split("\n"))
+        return re.sub(r"\n{4,}", "\n\n\n", text)
     return value

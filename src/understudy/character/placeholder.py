@@ -17,7 +17,9 @@ _ADDRESSED = re.compile(r",\s*\{\{user\}\}(?=\s*[.!?…~,\"”]|\s*$)", re.MULTI
 _OWNED = re.compile(r"(\{\{[uU]ser\}\})['’]s\b")
 _WITH_VERB = re.compile(r"(\{\{[uU]ser\}\})\s+(is|was|has|does)\b")
 _VERBS = {"is": "are", "was": "were", "has": "have", "does": "do"}
-_NOTHING = re.compile(r"\{\{\s*(?:original|trim|noop|//[^}]*|comment:[^}]*)\s*\}\}", re.IGNORECASE)
+_NOTHING = re.compile(
+    r"\{\{\s*(?:original|trim|noop|//[^{}]{0,2000}|comment:[^{}]{0,2000})\s*\}\}", re.IGNORECASE
+)
 _LINE_BREAK = re.compile(r"\{\{\s*newline\s*\}\}", re.IGNORECASE)
 _OTHER = re.compile(r"\{\{[^{}\n]{1,40}\}\}")
 

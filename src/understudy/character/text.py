@@ -21,7 +21,7 @@ NAME = rf"(?:(?:Dr|Mr|Mrs|Ms|St|Prof)\. )?{_WORD}(?: (?:of|the|de|von|van|la|du)
 _PLAIN = [
     rf"[Yy]our name(?: is|:|'s) [\"“]?({NAME})",
     rf"\b\w+['’]s name(?: is|:) [\"“]?({NAME})",
-    rf"^\W*(?i:(?:character(?:'s)? )?name)\W*:\W*({NAME})",
+    rf"^[^\w\n]{{0,8}}(?i:(?:character(?:'s)? )?name)[^\w\n]{{0,4}}:[^\w\n]{{0,8}}({NAME})",
 ]
 # Forms that name the character only near the beginning; later they may speak of anybody.
 _OPENING = [
@@ -169,8 +169,7 @@ def _seed_dialogues(seed_chat: str, name: str) -> list[list[ExampleMessage]]:
     ends = [head.start() for head in heads[1:]] + [len(seed_chat)]
     for head, end in zip(heads, ends, strict=False):
         text = seed_chat[head.end() : end]
-        text = re.sub(r"(?:\\n)+`?;?|`;", " ", text)
-        text = re.sub(r" {2,}", " ", re.sub(r"\s*\n\s*", " ", text)).strip()
+        text = " ".join(re.sub(r"(?:\\n)+`?;?|`;", " ", text).split())
         by_user = head[1].strip().casefold() in ("human", "user", "you")
         role: Literal["user", "assistant"] = "user" if by_user else "assistant"
         if text and not (turns and turns[-1].role == role):

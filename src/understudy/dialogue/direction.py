@@ -10,6 +10,7 @@ _DIRECTION = re.compile(r"\[([^\[\]]*)\]|\(([^()]*)\)")
 # With the punctuation that follows, so that "breath [Points.], not" becomes "breath, not";
 # an ellipsis keeps its space.
 _REMOVED = re.compile(rf"\s*(?:{_DIRECTION.pattern})\s*([,.;:!?](?![.\s]*\.))?")
+MAX_NESTING = 8
 _UNCLOSED = re.compile(r"\[[^\[\]]*$")
 
 
@@ -22,7 +23,10 @@ def apply_stage_directions(text: str, mode: StageDirections) -> str:
     if mode == "asterisks":
         text = _DIRECTION.sub(lambda match: _between_asterisks(match[1] or match[2] or ""), text)
     if mode == "drop":
-        while _DIRECTION.search(text):  # inner brackets first, so nested directions go too
+        text = " ".join(text.split())
+        for _ in range(MAX_NESTING):  # inner brackets first, so nested directions go too
+            if not _DIRECTION.search(text):
+                break
             text = _REMOVED.sub(_join, text)
         text = _UNCLOSED.sub("", text).strip(" \n\t").lstrip(",;: ")
         text = text if any(ch.isalnum() for ch in text) else ""

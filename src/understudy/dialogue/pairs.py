@@ -21,7 +21,7 @@ ANSWERS = ("answer", "response", "output", "completion", "reply", "assistant", "
 
 def looks_like_pairs(path: Path, text: str) -> bool:
     """Whether the first line names a column of questions and one of answers, and no speakers."""
-    first = text.lstrip().split("\n", 1)[0]
+    first = text.lstrip()[:2000].split("\n", 1)[0]
     keys = {column_key(cell.strip('"')) for mark in ",\t;|" for cell in first.split(mark)}
     return bool(keys & set(QUESTIONS)) and bool(keys & set(ANSWERS)) and not keys & {"speaker", "character"}
 

@@ -19,17 +19,19 @@ _HEADING = re.compile(
 )
 _SCENE = re.compile(r"^[\s#=*_]*(?:SCENE\b.{0,80}|(?:INT|EXT)[./ ].{2,80}|(?:[*-]\s*){3,})$", re.IGNORECASE)
 _NOT_HEADING = re.compile(r"ACT DROP|CURTAIN", re.IGNORECASE)
-_BOOK_START = re.compile(r"^\s*\*{3}\s*START OF.*$", re.MULTILINE)
+_BOOK_START = re.compile(r"^[ \t]*\*{3}[ \t]*START OF.*$", re.MULTILINE)
 _BOOK_END = re.compile(
-    r"^\s*(?:\*{3}\s*END OF|End of (?:the )?Project Gutenberg).*$", re.MULTILINE | re.IGNORECASE
+    r"^[ \t]*(?:\*{3}[ \t]*END OF|End of (?:the )?Project Gutenberg).*$", re.MULTILINE | re.IGNORECASE
 )
 WRAP_CHARACTERS = 50
 LEAST_SHARE = 0.1
+SAMPLE_LINES, SAMPLE_CHARACTERS = 20_000, 200
 
 
 def looks_like_script(text: str) -> bool:
     """Whether enough paragraphs begin with names that come again; in prose, hardly any does."""
-    sample, _ = _book_body(text[: 512 * 1024])
+    sample, _ = _book_body(text)
+    sample = "\n".join(line[:SAMPLE_CHARACTERS] for line in sample.strip().split("\n")[:SAMPLE_LINES])
     paragraphs = sum(1 for _ in split_blocks(sample))
     return best_layout(sample)[1] >= max(2, paragraphs * LEAST_SHARE)
 

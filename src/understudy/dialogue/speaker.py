@@ -13,6 +13,7 @@ __all__ = ["clean_label", "find_speakers", "normalize_label"]
 
 # "IROH (V.O.)", "Iroh [whispering]": what stands in brackets says how, not who.
 _ASIDE = re.compile(r"\s*[\(\[\{][^)\]}]*[\)\]\}]?\s*")
+MAX_COMPARED = 2000
 _EDGES = ' \t\n:.,;*_#>-–—"“”'
 
 
@@ -56,9 +57,10 @@ def find_speakers(path: Path, lines: Iterable[Line], wanted: Iterable[str]) -> f
 
 def _suggestions(names: list[str], counts: Counter[str], shown: dict[str, str]) -> str:
     wanted = [normalize_label(name) for name in names]
-    close = {key for name in wanted for key in difflib.get_close_matches(name, counts, n=4, cutoff=0.6)}
+    labels = [key for key, _ in counts.most_common(MAX_COMPARED) if len(key) <= 60]
+    close = {key for name in wanted for key in difflib.get_close_matches(name, labels, n=4, cutoff=0.6)}
     close |= {
-        key for name in wanted for key in counts if name and (name in key.split() or key in name.split())
+        key for name in wanted for key in labels if name and (name in key.split() or key in name.split())
     }
     frequent = [key for key, _ in counts.most_common(8) if key not in close]
 
