@@ -204,6 +204,7 @@ def test_tokens_of_a_local_model_are_counted(make_folder, shared):
     assert manifest.base_model == model.name
     assert all(c.model_tokens > 0 for c in manifest.counts.values())
     assert build_dataset(folder, Recipe(), base_model=model).reused
+    assert build_dataset(folder, Recipe()).base_model == model.name
 
 
 def test_dialogues_without_a_reply_are_refused(make_folder):
@@ -215,6 +216,15 @@ def test_dialogues_without_a_reply_are_refused(make_folder):
 def test_equal_ids_are_refused(make_folder):
     with pytest.raises(DatasetError, match="same id: 'd1'"):
         build_dataset(make_folder([*DIALOGUES, DIALOGUES[1]]), Recipe())
+
+
+def test_half_characters_are_refused(make_folder):
+    folder = make_folder(DIALOGUES)
+    row = {"id": "x", "group": "x", "messages": [{"role": "assistant", "content": "half \ud83d"}]}
+    with folder.dialogues.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    with pytest.raises(DatasetError, match="dialogue 'x' contains half a character"):
+        build_dataset(folder, Recipe())
 
 
 def test_missing_and_broken_sources_are_named(make_folder):

@@ -339,7 +339,7 @@ json_values = st.recursive(
 
 
 @given(st.lists(json_values, max_size=4), st.sampled_from(["supervised", "dpo", "reinforcement"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_json_whatever_raises(tmp_path_factory, rows, method):
     path = tmp_path_factory.mktemp("any") / "any.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
@@ -349,7 +349,7 @@ def test_no_json_whatever_raises(tmp_path_factory, rows, method):
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_no_bytes_whatever_raise(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "any.jsonl"
     path.write_bytes(data)

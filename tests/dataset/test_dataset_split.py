@@ -158,7 +158,7 @@ def test_near_duplicates_are_found_by_words_not_by_punctuation():
     st.lists(st.text(alphabet="ab c", min_size=10, max_size=40), max_size=14),
     st.sampled_from([0.5, 0.7, 0.9]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_index_finds_what_comparing_all_pairs_finds(lines, threshold):
     def grams(line):
         return {f" {line} "[i : i + 4] for i in range(len(line) - 1)}

@@ -103,7 +103,7 @@ def test_prompts_of_inference_are_prefixes_of_what_was_trained(renderer):
 
 
 @given(messages=conversations())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_conversation_learns_whole_replies_after_the_prompts_of_inference(renderer, messages):
     examples = renderer.examples(messages)
     positions = [t.position for e in examples for t in e.turns]
@@ -131,7 +131,7 @@ def test_any_conversation_learns_whole_replies_after_the_prompts_of_inference(re
 
 
 @given(attack=nasty_text)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_content_cannot_forge_a_turn(renderer, attack):
     def controls(text):
         messages = [{"role": "system", "content": text}, {"role": "user", "content": text}]
@@ -266,6 +266,28 @@ def test_whole_text_encoding_agrees_with_the_tokenizer(renderers):
 def test_a_tool_message_is_refused_with_its_place(renderers):
     with pytest.raises(RenderingError, match="message 2: role 'tool' cannot be rendered"):
         renderers["chatml"].prompt([CONVERSATION[1], {"role": "tool", "content": "3"}])
+
+
+@pytest.mark.parametrize("message", ["hello", None, {"content": "x"}, {"role": ["user"], "content": "x"}, 7])
+def test_what_is_no_message_is_refused(renderers, message):
+    for render in (renderers["chatml"].prompt, renderers["chatml"].examples, renderers["chatml"].count):
+        with pytest.raises(RenderingError, match="message 1"):
+            render([message])
+
+
+@pytest.mark.parametrize("content", [7, [7], [{"type": "image_url"}], {"text": "x"}])
+def test_only_text_is_rendered(renderers, content):
+    with pytest.raises(RenderingError, match="message 1: only text can be rendered"):
+        renderers["chatml"].prompt([{"role": "user", "content": content}])
+
+
+def test_half_characters_are_replaced(renderers):
+    assert "half ?<|im_end|>" in renderers["chatml"].prompt([{"role": "user", "content": "half \ud83d"}]).text
+
+
+def test_nothing_to_say_is_a_prompt_all_the_same(renderer):
+    assert renderer.prompt([]).ids
+    assert learned_nothing(renderer.examples([])[0])
 
 
 def test_content_parts_are_joined(renderers):

@@ -182,7 +182,7 @@ def test_loops_keep_their_variables():
 
 
 @given(text=st.text(max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_bytes_of_tokens_join_to_the_text(renderers, text):
     text = text.replace("▁", "")
     for name in ("chatml", "llama2", "mistral", "gemma"):

@@ -40,7 +40,11 @@ def _unchanged(
         manifest = load_manifest(folder)
     except DatasetError:
         return None
-    same = (manifest.recipe, manifest.inputs, manifest.base_model) == (recipe, inputs, base_model)
+    # Counts of a local model that nobody asked for now are no reason to build again.
+    same = (manifest.recipe, manifest.inputs) == (recipe, inputs) and base_model in (
+        None,
+        manifest.base_model,
+    )
     paths = {split: split_path(folder, split) for split in SPLITS}
     intact = all(
         path.is_file() and hash_file(path) == manifest.outputs.get(path.name) for path in paths.values()
@@ -76,6 +80,13 @@ def _check_dialogues(path: Path, dialogues: Sequence[Dialogue]) -> None:
             f"{path}: holds no reply of the character, so there is nothing to learn. Import or write "
             "dialogues in which the character answers (role 'assistant')."
         )
+    for dialogue in dialogues:
+        texts = (dialogue.id, dialogue.group, dialogue.category, *(m.content for m in dialogue.messages))
+        if any("\ud800" <= character <= "\udfff" for character in "".join(texts)):
+            raise DatasetError(
+                f"{path}: dialogue {dialogue.id!r} contains half a character (a lone surrogate). "
+                "Write its text again as UTF-8."
+            )
     repeated = [i for i, n in Counter(d.id for d in dialogues).items() if n > 1]
     if repeated:
         raise DatasetError(

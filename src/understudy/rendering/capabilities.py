@@ -111,7 +111,10 @@ def plain_messages(messages: Sequence[Mapping[str, Any]]) -> list[Message]:
     plain: list[Message] = []
     for number, message in enumerate(messages, 1):
         where = f"message {number}"
-        role = {"developer": "system"}.get(message.get("role", ""), message.get("role"))
+        if not isinstance(message, Mapping):
+            raise RenderingError(f"{where}: is not an object with 'role' and 'content'.")
+        role = message.get("role")
+        role = "system" if role == "developer" else role
         if role not in ("system", "user", "assistant"):
             raise RenderingError(
                 f"{where}: role {role!r} cannot be rendered. Use system, user and assistant messages."

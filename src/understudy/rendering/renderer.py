@@ -307,7 +307,7 @@ class Renderer:
 
     def count(self, messages: Sequence[Mapping[str, Any]]) -> int:
         """Tokens of the conversation, or of the prompt where a reply is still to come."""
-        if messages and messages[-1].get("role") == "assistant":
+        if messages and isinstance(messages[-1], Mapping) and messages[-1].get("role") == "assistant":
             *context, last = messages
             return len(self.examples([*context, {**last, "weight": 1}])[-1].ids)
         return len(self.prompt(messages).ids)

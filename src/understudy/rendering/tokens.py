@@ -87,14 +87,16 @@ def control_pattern(tokens: Iterable[AddedToken], *, spaces: bool = False) -> re
     found = sorted((t for t in tokens if t.content), key=lambda t: -len(t.content))
     if not found:
         return None
-    return re.compile(
-        "|".join(
-            ("\\s*" if spaces and t.lstrip else "")
-            + re.escape(t.content)
-            + ("\\s*" if spaces and t.rstrip else "")
-            for t in found
-        )
+    alternatives = "|".join(
+        ("\\s*" if spaces and t.lstrip else "")
+        + re.escape(t.content)
+        + ("\\s*" if spaces and t.rstrip else "")
+        for t in found
     )
+    # Hundreds of names are tried only where one can begin.
+    begins = "".join(sorted({re.escape(t.content[0]) for t in found}))
+    blank = "\\s" if spaces and any(t.lstrip for t in found) else ""
+    return re.compile(f"(?=[{begins}{blank}])(?:{alternatives})")
 
 
 class Tokenizer:
