@@ -3,13 +3,18 @@
 import json
 import os
 import re
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 
 import pytest
 from running_server import RunningServer, chat_lines, wait_for
 
+from understudy.api.process import end_stale_process, note_process
 from understudy.api.store import Store
+from understudy.atomic import write_json
 from understudy.errors import ServerError
 
 
@@ -63,6 +68,28 @@ def test_a_stopped_server_lets_its_job_save_and_resumes_it(own_server):
     with own_server.client() as client:
         assert wait_for(client, job.id).status == "succeeded"
         assert steps(client, job.id) == list(range(1, 19))
+
+
+def test_a_training_process_that_outlived_its_server_is_ended_first(own_server):
+    with own_server.client() as client:
+        job = start_slow_job(client)
+        wait_for_step(client, job.id, 2)
+    note = own_server.home / "jobs" / job.id / "process.json"
+    own_server.kill()
+    # In place of one that hangs in a long step: it runs under the noted id and hears nothing.
+    deaf = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    note_process(note.parent, deaf.pid)
+    own_server.start()
+
+    with own_server.client() as client:
+        assert wait_for(client, job.id).status == "succeeded"
+    assert deaf.wait(5) == -signal.SIGTERM
+
+
+def test_a_process_id_that_was_given_to_another_is_left_alone(tmp_path):
+    write_json(tmp_path / "process.json", {"pid": os.getpid(), "started": 12345.0})
+
+    end_stale_process(tmp_path, 1.0)  # Would end this very test.
 
 
 def test_queued_jobs_survive_too(own_server):

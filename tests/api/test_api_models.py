@@ -1,5 +1,8 @@
 """Models: lists, names with slashes and colons, deletion."""
 
+import json
+import time
+
 import openai
 import pytest
 from running_server import chat_lines, wait_for
@@ -42,9 +45,7 @@ def test_deletes_tuned_models_only(client, server, tuned):
         client.models.delete(str(server.base))
 
 
-def test_an_unreachable_hub_is_a_quick_and_clear_refusal(client, monkeypatch):
-    import time
-
+def test_an_unreachable_hub_is_a_quick_and_clear_refusal(client):
     began = time.monotonic()
     file = client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune")
     with pytest.raises(openai.BadRequestError) as caught:
@@ -52,3 +53,39 @@ def test_an_unreachable_hub_is_a_quick_and_clear_refusal(client, monkeypatch):
 
     assert caught.value.code == "model_not_available"
     assert time.monotonic() - began < 15
+
+
+def test_a_model_on_a_changed_base_is_refused_with_the_reason(client, tmp_path):
+    base = tmp_path / "my base"
+    base.mkdir()
+    (base / "config.json").write_text("{}")
+    (base / "model.safetensors").write_bytes(b"first weights")
+    file = client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(
+        model=str(base), training_file=file.id, hyperparameters={"n_epochs": 1}
+    )
+    tuned = wait_for(client, job.id).fine_tuned_model
+    assert tuned.startswith("ft:my-base:personal::")
+    assert client.models.retrieve(tuned)
+
+    (base / "model.safetensors").write_bytes(b"other weights")
+
+    for call in (
+        lambda: client.models.retrieve(tuned),
+        lambda: client.chat.completions.create(model=tuned, messages=[{"role": "user", "content": "x"}]),
+    ):
+        with pytest.raises(openai.NotFoundError, match="Train it again"):
+            call()
+
+
+def test_training_on_keeps_the_learning_rate_of_the_base(client, server, tuned):
+    file = client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune")
+    numbers = {"n_epochs": 1, "learning_rate_multiplier": 1}
+    job = client.fine_tuning.jobs.create(model=tuned, training_file=file.id, hyperparameters=numbers)
+    wait_for(client, job.id)
+
+    spec = json.loads((server.home / "jobs" / job.id / "spec.json").read_text())
+
+    assert spec["hyperparameters"]["learning_rate"] == pytest.approx(1e-4)
+    assert spec["base_model"] == str(server.base)
+    assert spec["adapter"].startswith(str(server.home / "adapters"))

@@ -56,6 +56,11 @@ def test_directories_give_their_last_part_as_name(tmp_path):
     assert resolve_base(str(folder)) == folder
 
 
+def test_a_hosted_model_cannot_stand_in_for_others():
+    with pytest.raises(ModelError, match="Choose a local one"):
+        find_base("gpt-4o", "gpt-4o-mini")
+
+
 @pytest.mark.parametrize("name", ["gpt-99", "/", "..", "a/b/c", "", "-x/y", "a b/c"])
 def test_other_names_are_refused_with_what_would_do(name):
     with pytest.raises(ModelError, match=r"understudy/mini|config\.json"):

@@ -1,6 +1,7 @@
 """Bases: from a base model's name to its directory, and how each likes to be trained."""
 
 import functools
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
@@ -19,6 +20,7 @@ __all__ = [
     "cached_base",
     "check_available",
     "find_base",
+    "fingerprint_base",
     "recommended_hyperparameters",
     "resolve_base",
 ]
@@ -26,6 +28,7 @@ __all__ = [
 MINIATURES = {"understudy/mini": "mini"}
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 HUB_TIMEOUT_SECONDS = 5.0
+FINGERPRINT_BYTES = 1 << 20
 # Weights and text files only: nothing that holds code or pickles.
 HUB_PATTERNS = ["*.safetensors", "*.json", "*.jinja"]
 
@@ -88,6 +91,8 @@ def find_base(name: str, default: str) -> Base:
     """
     openai_names = _table()["openai_names"]
     if name in openai_names:
+        if default in openai_names:
+            raise ModelError(f"{default}: is a hosted model. Choose a local one with --base.")
         return replace(find_base(default, default), name=openai_names[name], stands_in=True)
     if name in MINIATURES:
         return Base(name, name, "miniature")
@@ -120,6 +125,22 @@ def resolve_base(name: str, default: str = "understudy/mini") -> Path:
     if base.kind == "directory":
         return Path(base.source)
     return cached_base(base.source) or _download(base.source)
+
+
+def fingerprint_base(directory: Path) -> str:
+    """Tell a base model's weights from other weights: sizes, beginnings and ends of its files.
+
+    Quick also for very large models; enough to notice that a model was trained anew or replaced.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(directory.glob("*.safetensors")):
+        size = path.stat().st_size
+        digest.update(f"{path.name}:{size}".encode())
+        with open(path, "rb") as file:
+            digest.update(file.read(FINGERPRINT_BYTES))
+            file.seek(max(0, size - FINGERPRINT_BYTES))
+            digest.update(file.read(FINGERPRINT_BYTES))
+    return digest.hexdigest()
 
 
 def check_available(base: Base) -> None:

@@ -22,7 +22,10 @@ from understudy.errors import InferenceError
 __all__ = ["complete_chat", "find_model", "worker_problem"]
 
 # Codes of the inference process that are the client's fault.
-CLIENT_FAULTS = ("context_length_exceeded", "invalid_messages", "invalid_request", "invalid_value")
+CLIENT_FAULTS = (
+    "context_length_exceeded", "invalid_messages", "invalid_model", "invalid_request", "invalid_type",
+    "invalid_value",
+)  # fmt: skip
 
 
 async def complete_chat(request: Request, body: Any, models: ModelDesk, worker: InferenceWorker) -> Response:

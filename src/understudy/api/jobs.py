@@ -214,7 +214,7 @@ def _plan(
     chosen = wanted.chosen_hyperparameters()
     return {
         "base": asdict(model.base),
-        "base_path": str(model.base_path) if model.base_path else None,
+        "base_path": None,
         "adapter": str(model.adapter) if model.adapter else None,
         "training_blob": training.blob,
         "training_filename": training.filename,

@@ -3,11 +3,18 @@
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from understudy.api.bases import MINIATURES, Base, check_available, find_base, resolve_base
+from understudy.api.bases import (
+    MINIATURES,
+    Base,
+    check_available,
+    find_base,
+    fingerprint_base,
+    resolve_base,
+)
 from understudy.api.problem import Problem, bad_request, model_not_found
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Store, StoredModel
@@ -29,7 +36,6 @@ class TrainableModel:
     """What a job starts from: a base model, or an adapter on one."""
 
     base: Base
-    base_path: Path | None
     adapter: Path | None
     shown_as: str
 
@@ -50,7 +56,7 @@ class ModelDesk:
         """
         stored = self.store.model(name)
         if stored is not None:
-            return lambda: LoadableModel(Path(stored.base_path), Path(stored.adapter))
+            return lambda: self._load_tuned(stored)
         if name.startswith("ft:"):
             raise model_not_found(name)
         try:
@@ -58,6 +64,23 @@ class ModelDesk:
         except ModelError:
             raise model_not_found(name) from None
         return lambda: LoadableModel(self._directory(base, name), None)
+
+    def _load_tuned(self, stored: StoredModel) -> LoadableModel:
+        base = find_base(stored.base_source, self.settings.default_base)
+        directory = self._directory(base, stored.id)
+        self._refuse_changed_base(stored, directory)
+        return LoadableModel(directory, Path(stored.adapter))
+
+    def _refuse_changed_base(self, stored: StoredModel, directory: Path) -> None:
+        """An adapter on other weights than it was trained on talks nonsense."""
+        if fingerprint_base(directory) != stored.base_fingerprint:
+            raise Problem(
+                404,
+                f"The model `{stored.id}` was trained on other weights of {stored.base_source} than are "
+                "installed now. Train it again.",
+                param="model",
+                code="model_not_found",
+            )
 
     def _directory(self, base: Base, name: str) -> Path:
         known = self._resolved.get(base.source)
@@ -77,8 +100,9 @@ class ModelDesk:
         """
         stored = self.store.model(name)
         if stored is not None:
-            base = Base(stored.base, stored.base_path, "directory")
-            return TrainableModel(base, Path(stored.base_path), Path(stored.adapter), name)
+            loadable = self._load_tuned(stored)
+            base = replace(find_base(stored.base_source, self.settings.default_base), name=stored.base)
+            return TrainableModel(base, loadable.adapter, name)
         try:
             if name.startswith("ft:"):
                 raise ModelError(f"The fine-tuned model `{name}` does not exist on this server.")
@@ -86,17 +110,7 @@ class ModelDesk:
             check_available(base)
         except ModelError as error:
             raise bad_request(str(error), "model", "model_not_available") from error
-        return TrainableModel(base, None, None, base.name if base.stands_in else name)
-
-    def base_name(self, path: str) -> str:
-        """Which row of ``bases.yaml`` a stored model's base directory belongs to."""
-        for name in MINIATURES:
-            try:
-                if resolve_base(name) == Path(path):
-                    return name
-            except ModelError:
-                continue
-        return path
+        return TrainableModel(base, None, base.name if base.stands_in else name)
 
     # --- the API's objects
 
@@ -116,6 +130,7 @@ class ModelDesk:
         """
         stored = self.store.model(name)
         if stored is not None:
+            self._load_tuned(stored)
             return _document(stored)
         self.find(name)
         return self._base_document(name)

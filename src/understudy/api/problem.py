@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -220,6 +221,8 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(UnderstudyError, _on_understudy_error)
+    app.add_exception_handler(OSError, _on_os_error)
+    app.add_exception_handler(sqlite3.OperationalError, _on_os_error)
     app.add_exception_handler(Exception, _on_bug)
 
 
@@ -242,6 +245,16 @@ async def _on_http_exception(request: Request, error: Exception) -> JSONResponse
 
 async def _on_understudy_error(request: Request, error: Exception) -> JSONResponse:
     return problem_response(Problem(500, str(error), type="server_error", code="server_error"))
+
+
+async def _on_os_error(request: Request, error: Exception) -> JSONResponse:
+    """A full or read-only disk is no bug, and repeating the request at once does not help."""
+    logger.error("%s %s failed: %s", request.method, request.url.path, error)
+    reason = getattr(error, "strerror", None) or str(error)
+    message = f"The server could not write to its disk ({reason}). Free some space and try again."
+    problem = Problem(507, message, type="server_error", code="disk_full")
+    problem.headers["x-should-retry"] = "false"
+    return problem_response(problem)
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -17,6 +17,7 @@ from understudy.api.events import message_event, metrics_event, metrics_of
 from understudy.api.files import FileDesk
 from understudy.api.hyperparameters import DEFAULT_LORA_RANK, DEFAULT_MAX_TOKENS
 from understudy.api.identity import new_id, new_suffix
+from understudy.api.process import end_stale_process, note_process
 from understudy.api.results import results_csv
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Job, Store, StoredModel
@@ -29,6 +30,7 @@ __all__ = ["TrainingRunner"]
 logger = logging.getLogger(__name__)
 
 KEPT_CHECKPOINTS = 3
+RETRY_SECONDS = 5.0
 
 
 class TrainingRunner:
@@ -64,7 +66,17 @@ class TrainingRunner:
                 await self._run(queued[0])
             except Exception as error:
                 logger.exception("job %s failed in the server", queued[0].id)
-                self._fail(queued[0].id, _explain(error), "server_error")
+                await self._fail_when_possible(queued[0].id, _explain(error))
+
+    async def _fail_when_possible(self, job_id: str, reason: str) -> None:
+        """Note a failure; while even that cannot be written, as on a full disk, try again."""
+        while True:
+            try:
+                self._fail(job_id, reason, "server_error")
+                return
+            except Exception:
+                logger.exception("the failure of job %s cannot be noted yet", job_id)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def interrupt(self, job_id: str) -> None:
         """Ask the process of a job to save and end, without waiting for it."""
@@ -76,6 +88,7 @@ class TrainingRunner:
 
     async def _run(self, job: Job) -> None:
         folder = self.settings.jobs / job.id
+        await asyncio.to_thread(end_stale_process, folder, self.settings.stop_grace_seconds)
         spec_path = folder / "spec.json"
         write_json(spec_path, self._spec(job, folder))
         already = job.plan.get("model_suffix") is not None
@@ -96,6 +109,7 @@ class TrainingRunner:
                 limit=LINE_BYTES, env=environment, start_new_session=True,
             )  # fmt: skip
         self._process, self._job_id = process, job.id
+        note_process(folder, process.pid)
         try:
             if self._has_left_running(job.id):  # Cancelled or paused while the process was starting.
                 return
@@ -298,8 +312,11 @@ class _Report:
         return f"ft:{base}:{self.settings.organization}:{self.job.plan['suffix']}:{identity}"
 
     def _model(self, name: str, adapter: Path, now: int) -> StoredModel:
-        base = Base(**self.job.plan["base"]).name
-        return StoredModel(name, now, base, self.job.plan["base_path"], str(adapter), self.job.id)
+        plan = self.job.plan
+        base = Base(**plan["base"])
+        return StoredModel(
+            name, now, base.name, base.source, plan["base_fingerprint"], str(adapter), self.job.id
+        )
 
     def _forget_old_checkpoints(self) -> None:
         """The last three epochs are kept; the final one will be the model itself."""

@@ -39,7 +39,8 @@ CREATE TABLE models (
     id TEXT NOT NULL UNIQUE,
     created_at INTEGER NOT NULL,
     base TEXT NOT NULL,
-    base_path TEXT NOT NULL,
+    base_source TEXT NOT NULL,
+    base_fingerprint TEXT NOT NULL,
     adapter TEXT NOT NULL,
     job_id TEXT NOT NULL
 );

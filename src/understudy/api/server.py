@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy import __version__
+from understudy.api.bases import find_base
 from understudy.api.settings import ServerSettings
 from understudy.errors import ServerError
 
@@ -32,8 +33,10 @@ def serve(settings: ServerSettings, on_ready: Callable[[str], None] | None = Non
         on_ready: Called with the base URL once requests are answered.
 
     Raises:
+        ModelError: The default base cannot be a base model.
         ServerError: The port is taken, or another server already writes this home.
     """
+    find_base(settings.default_base, settings.default_base)
     with _sole_writer(settings), _bound_socket(settings) as bound:
         port = int(bound.getsockname()[1])
         settings = replace(settings, port=port)

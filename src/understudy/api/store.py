@@ -9,7 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,19 @@ class Job:
 
 @dataclass(frozen=True)
 class StoredModel:
-    """A fine-tuned model or checkpoint: an adapter folder on a base model."""
+    """A fine-tuned model or checkpoint: an adapter folder on a base model.
+
+    Attributes:
+        base: The base model's part of the name.
+        base_source: What is loaded, as ``bases.find_base`` understands it.
+        base_fingerprint: Of the base's weights; an adapter fits no others.
+    """
 
     id: str
     created_at: int
     base: str
-    base_path: str
+    base_source: str
+    base_fingerprint: str
     adapter: str
     job_id: str
 
@@ -319,9 +326,8 @@ class Store:
 
     def _insert_model(self, db: sqlite3.Connection, model: StoredModel) -> None:
         db.execute(
-            "INSERT OR REPLACE INTO models (id, created_at, base, base_path, adapter, job_id) "
-            "VALUES (?, ?, ?, ?, ?, ?)",
-            (model.id, model.created_at, model.base, model.base_path, model.adapter, model.job_id),
+            f"INSERT OR REPLACE INTO models ({MODEL_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            astuple(model),
         )
 
     def _documents(self, table: str, job_id: str, after: str | None, limit: int) -> Page | None:
@@ -355,7 +361,7 @@ class Store:
 
 FILE_COLUMNS = "id, blob, bytes, created_at, expires_at, filename, purpose"
 JOB_COLUMNS = "id, status, document, plan"
-MODEL_COLUMNS = "id, created_at, base, base_path, adapter, job_id"
+MODEL_COLUMNS = "id, created_at, base, base_source, base_fingerprint, adapter, job_id"
 NOT_EXPIRED = "(expires_at IS NULL OR expires_at > ?)"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from understudy.api.bases import Base, advice, resolve_base
+from understudy.api.bases import Base, advice, fingerprint_base, resolve_base
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
 from understudy.api.hyperparameters import resolve
@@ -37,6 +37,7 @@ class _Checked:
     """What the checks found out."""
 
     base_path: Path
+    base_fingerprint: str
     hyperparameters: dict[str, Any]
     warnings: list[str]
 
@@ -65,7 +66,7 @@ async def validate_job(job: Job, store: Store, files: FileDesk, settings: Server
         job.id,
         only_in=["validating_files"],
         document={"status": "queued", "hyperparameters": checked.hyperparameters, "method": method},
-        plan={"base_path": str(checked.base_path)},
+        plan={"base_path": str(checked.base_path), "base_fingerprint": checked.base_fingerprint},
         events=[*events, message_event("Files validated, moving job to queued state")],
     )
 
@@ -89,9 +90,9 @@ def _check(job: Job, files: FileDesk) -> _Checked:
     if job.plan["validation_blob"]:
         warnings += _check_file(files, job.plan["validation_blob"], "validation_file")[1]
     base = Base(**job.plan["base"])
-    base_path = Path(job.plan["base_path"]) if job.plan["base_path"] else resolve_base(base.source)
+    base_path = resolve_base(base.source)
     numbers = resolve(job.document["hyperparameters"], examples, advice(base.source))
-    return _Checked(base_path, numbers, warnings)
+    return _Checked(base_path, fingerprint_base(base_path), numbers, warnings)
 
 
 def _check_file(files: FileDesk, blob: str, param: str) -> tuple[int, list[str]]:

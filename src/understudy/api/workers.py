@@ -199,4 +199,5 @@ class InferenceWorker:
             await asyncio.sleep(min(30.0, max(0.05, idle_after / 4)))
             idle = asyncio.get_running_loop().time() - self._last_used
             if not self._queues and idle > idle_after and not self._starting.locked():
+                self._process = None  # A request that comes now starts a new one.
                 await stop_process(process, 10.0)

@@ -62,7 +62,7 @@ class Conversation:
 
         while True:
             try:
-                stream = self.client.chat.completions.create(
+                stream: Any = self.client.chat.completions.create(
                     model=self.model,
                     messages=self._messages(),  # type: ignore[arg-type]
                     temperature=self.temperature,

@@ -33,7 +33,7 @@ __all__ = [
 START_SECONDS = 60.0
 STOP_SECONDS = 75.0
 HEALTH_SECONDS = 5.0
-IDLE_TIMEOUT_SECONDS = 1800.0
+IDLE_TIMEOUT_SECONDS = 3600.0
 NEEDED = ("fastapi", "uvicorn", "multipart", "torch", "transformers", "peft", "accelerate")
 
 

@@ -1,0 +1,62 @@
+"""Process: a training process that outlived its server is ended before its job goes on."""
+
+import contextlib
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from understudy.atomic import write_json
+
+__all__ = ["end_stale_process", "note_process"]
+
+logger = logging.getLogger(__name__)
+
+NOTE = "process.json"
+
+
+def note_process(folder: Path, pid: int) -> None:
+    """Write down which process trains the job; the start time tells it from a later one of that id."""
+    import psutil
+
+    with contextlib.suppress(psutil.Error):
+        write_json(folder / NOTE, {"pid": pid, "started": psutil.Process(pid).create_time()})
+
+
+def end_stale_process(folder: Path, grace_seconds: float) -> None:
+    """End what a killed server left running for this job; it saves a checkpoint first.
+
+    Blocks for up to ``grace_seconds``, so call it in a thread.
+    """
+    import psutil
+
+    try:
+        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        process = psutil.Process(int(note["pid"]))
+        if abs(process.create_time() - float(note["started"])) > 1.0:
+            return
+        logger.info("process %d of an earlier server still trains %s; it is ended", process.pid, folder.name)
+        began = time.monotonic()
+        process.terminate()
+        if not _wait_for_end(process, grace_seconds):
+            process.kill()
+            _wait_for_end(process, 5.0)
+        logger.info("it ended after %.1f seconds", time.monotonic() - began)
+    except (OSError, ValueError, KeyError, TypeError, psutil.Error):
+        return
+
+
+def _wait_for_end(process: Any, seconds: float) -> bool:
+    """Whether a process has ended in time. A dead one that nobody reaps, as in containers, has."""
+    import psutil
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        time.sleep(0.05)
+    return False
