@@ -91,6 +91,11 @@ def to_plot(figure: "Figure", name: str, title: str, alt: str, caption: str = ""
 
     Ids are prefixed with ``name``, because several drawings share one page.
     """
+    # Laid out once here: otherwise the figure is drawn a second time only for its layout.
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine("none")
     buffer = StringIO()
     figure.savefig(
         buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
