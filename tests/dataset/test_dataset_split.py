@@ -114,6 +114,12 @@ def test_a_line_in_every_scene_does_not_join_them_all_and_is_not_trained_beside_
     assert not any(recap in m.content for d in trained for m in d.messages)
 
 
+def test_dialogues_that_all_repeat_each_other_are_refused():
+    line = "The brave keeper lit the great lantern on the hill."
+    with pytest.raises(DatasetError, match=r"Nothing is left to train on.*the same 'group'"):
+        split_groups([dialogue(f"d{i}", "Who?", line) for i in range(30)], Recipe())
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 12), st.sampled_from(["", "a", "b"]), st.integers(0, 15)),
@@ -135,7 +141,11 @@ def test_no_held_out_line_is_ever_trained(rows):
     ]
     if len({d.group for d in dialogues}) < 2:
         return
-    splitting = split_groups(dialogues, Recipe())
+    try:
+        splitting = split_groups(dialogues, Recipe())
+    except DatasetError as error:
+        assert "Nothing is left to train on" in str(error)
+        return
     assert {"training", "test"} <= set(splitting.groups.values())
     sides = [(d, splitting.groups[d.group]) for d in dialogues if d.id not in splitting.dropped]
     replies = [d.messages[1].content for d, _ in sides]

@@ -186,4 +186,10 @@ def split_groups(dialogues: Sequence[Dialogue], recipe: Recipe) -> Splitting:
     _cover_categories(assigned, clusters, recipe)
     _fill_empty(assigned, clusters, recipe)
     groups = {group: assigned[joined.root(group)] for group in sizes}
-    return Splitting(groups, _dropped(repeats, groups), len(sizes) - len(clusters))
+    dropped = _dropped(repeats, groups)
+    if all(groups[dialogue.group] != "training" or dialogue.id in dropped for dialogue in dialogues):
+        raise DatasetError(
+            "Nothing is left to train on: every training dialogue has a line that is nearly the same as a "
+            "held-out one. Delete repeated dialogues, or give those that repeat each other the same 'group'."
+        )
+    return Splitting(groups, dropped, len(sizes) - len(clusters))
