@@ -20,7 +20,7 @@ COLUMNS = {
     "nll_per_token": "nats/token",
     "gap_closed": "gap closed",
     "style": "style",
-    "style_topic_free": "style, no topic",
+    "style_topic_free": "topic-free",
     "in_fiction_leak": "AI leak",
     "honesty": "honesty",
     "fact_recall": "facts",
@@ -187,16 +187,14 @@ def print_verdict(verdict: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(verdict["headline"]["sentence"], markup=False)
     arms = [arm for arm in verdict["arms"] if arm["measured"]]
-    table = Table(box=None, pad_edge=False, title="95 % intervals below each value", title_justify="left")
-    table.add_column("score", no_wrap=True)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("95 % below", no_wrap=True)
     for arm in arms:
         table.add_column(arm["name"], justify="right", no_wrap=True)
-    table.add_column("n", justify="right", no_wrap=True)
     for key, title in COLUMNS.items():
         scores = [arm["scores"].get(key) or {} for arm in arms]
-        table.add_row(
-            title, *map(_cell, scores), str(max(s.get("count") or 0 for s in scores) if scores else 0)
-        )
+        count = max((score.get("count") or 0 for score in scores), default=0)
+        table.add_row(f"{title}\n[dim]n = {count}[/dim]", *map(_cell, scores))
     console.print()
     console.print(table)
     console.print()
@@ -210,7 +208,13 @@ def _cell(score: dict[str, Any]) -> str:
     text = f"{score['value']:.2f}"
     if score.get("low") is None:
         return text
-    return f"{text}\n[dim]{score['low']:.2f} to {score['high']:.2f}[/dim]"
+    return f"{text}\n[dim]{_short(score['low'])}–{_short(score['high'])}[/dim]"
+
+
+def _short(value: float) -> str:
+    """0.42 -> .42, because five intervals must fit into eighty columns."""
+    text = f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
+    return text.removeprefix("0") if text.startswith("0.") else text
 
 
 def _footnotes(verdict: dict[str, Any], arms: list[dict[str, Any]]) -> list[str]:

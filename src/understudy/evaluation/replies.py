@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -34,10 +34,9 @@ class Progress:
     report: Callable[["Progress"], None] = lambda progress: None
     done: int = 0
     fresh: int = 0
-    started: float = 0.0
+    started: float = field(default_factory=time.monotonic)
 
     def advance(self, *, fresh: bool) -> None:
-        self.started = self.started or time.monotonic()
         self.done += 1
         self.fresh += fresh
         self.report(self)

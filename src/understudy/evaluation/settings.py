@@ -32,7 +32,7 @@ class Settings:
     scored_conversations: int = 60
     replayed_conversations: int = 12
     replayed_turns: int = 6
-    style_questions: int = 120
+    style_questions: int = 100
     temperature: float = 0.7
     max_tokens: int | None = None
     seed: int = 0
