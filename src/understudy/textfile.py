@@ -60,7 +60,9 @@ def _read(path: Path, error: type[UnderstudyError], max_bytes: int) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise error(f"{path}: no such file. Check the name and the folder.") from None
-    except (OSError, ValueError) as cause:
+    except UnderstudyError:
+        raise
+    except (OSError, ValueError) as cause:  # ValueError: a NUL in the path
         raise error(f"{path}: cannot be read ({getattr(cause, 'strerror', None) or cause}).") from cause
 
 

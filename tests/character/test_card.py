@@ -322,6 +322,7 @@ def test_other_encodings_are_read(card_file):
         (b"{oops", "line 1, column 2"),
         (b"[1, 2]", "no card"),
         (b"3", "no card"),
+        (b"You are a cat.", "--prompt FILE"),
         (b'{"name": "Mog"}', "is no character card"),
         (b'{"entries": {}}', "lorebook"),
         (b'{"messages": []}', "understudy import"),
@@ -419,5 +420,5 @@ def test_odd_shapes_are_read_in_reasonable_time(card_file, text):
 
 
 def test_a_device_is_refused():
-    with pytest.raises(CardError, match="device or pipe"):
+    with pytest.raises(CardError, match=r"^/dev/zero: is a device or pipe"):
         read_card(Path("/dev/zero"))

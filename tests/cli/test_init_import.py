@@ -92,6 +92,12 @@ def test_a_file_in_the_way_is_named(tmp_path):
         run("init", "iroh/inner")
 
 
+@pytest.mark.parametrize("folder", ["", " ", "/", "x" * 300])
+def test_a_folder_that_cannot_be_is_refused(folder):
+    with pytest.raises(ConfigError, match=r"folder|name"):
+        run("init", folder)
+
+
 def test_a_card_makes_a_character_with_its_original(tmp_path, shared):
     card = shared / "data/character-cards/default_FluxTheCat.png"
 

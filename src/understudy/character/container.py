@@ -70,8 +70,19 @@ def read_container(path: Path) -> CardContents:
                 f"{path}: is {kind}, which holds no readable card. "
                 "Export the card as PNG or JSON from the program that made it."
             )
+    if not _begins_as_json(data):
+        raise CardError(
+            f"{path}: is no card: neither PNG nor CHARX nor JSON. "
+            "A plain text prompt is read with: understudy init NAME --prompt FILE"
+        )
     value, warnings = _parse(data, str(path))
     return CardContents(value, "JSON", warnings)
+
+
+def _begins_as_json(data: bytes) -> bool:
+    """Whether the first visible character could begin a JSON value, in UTF-8 or UTF-16."""
+    head = data[:64].lstrip(b"\xef\xbb\xbf\xff\xfe\0 \t\r\n")
+    return head[:1] in (b"{", b"[", b'"') or head[:1].isdigit() or not head
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -89,7 +100,9 @@ def _read_bytes(path: Path) -> bytes:
         data = path.read_bytes()
     except FileNotFoundError:
         raise CardError(f"{path}: no such file. Check the name and the folder.") from None
-    except (OSError, ValueError) as error:
+    except CardError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise CardError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from error
     if not data.strip(b"\0 \t\r\n"):
         raise CardError(f"{path}: is empty. Download or export the card again.")

@@ -91,16 +91,21 @@ def example_names() -> list[str]:
 def _refuse_existing(folder: CharacterFolder, sources: list[object]) -> None:
     if len(sources) > 1:
         raise ConfigError("Name one of --prompt, --card and --example, not several.")
-    if not str(folder.root).strip() or "\0" in str(folder.root):
-        raise ConfigError("The character's folder needs a name, for example: understudy init iroh")
-    if folder.character.exists():
+    if not folder.root.resolve().name:
+        raise ConfigError("The character needs a folder of its own, for example: understudy init iroh")
+    try:
+        if folder.character.exists():
+            raise ConfigError(
+                f"{folder.character}: exists already and is not overwritten. "
+                "Edit it, or choose another folder name."
+            )
+        for place in (folder.root, *folder.root.parents):
+            if place.exists() and not place.is_dir():
+                raise ConfigError(f"{place}: is a file, so no folder can be made there. Choose another name.")
+    except OSError as error:
         raise ConfigError(
-            f"{folder.character}: exists already and is not overwritten. "
-            "Edit it, or choose another folder name."
-        )
-    for place in (folder.root, *folder.root.parents):
-        if place.exists() and not place.is_dir():
-            raise ConfigError(f"{place}: is a file, so no folder can be made there. Choose another name.")
+            f"{folder.root}: cannot be used ({error.strerror}). Choose a shorter or plainer name."
+        ) from error
 
 
 def _write(

@@ -23,7 +23,7 @@ def import_command(
         typer.Option(help="Who in the file is the character; may be given twice. Default: its name."),
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="transcript, script or chat. Default: found out from the file.")
+        str | None, typer.Option(help="chat, pairs, transcript or script. Default: found out from the file.")
     ] = None,
     speaker_column: Annotated[str | None, typer.Option(help="Column of speakers, name or number.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of speeches, name or number.")] = None,

@@ -23,7 +23,7 @@ MEANINGS = {
 
 
 def init_command(
-    folder: Annotated[Path, typer.Argument(help="Folder to make, for example iroh or characters/iroh.")],
+    folder: Annotated[str, typer.Argument(help="Folder to make, for example iroh or characters/iroh.")],
     prompt: Annotated[Path | None, typer.Option(help="Text file with an existing system prompt.")] = None,
     card: Annotated[
         Path | None, typer.Option(help="TavernAI/SillyTavern card V1, V2 or V3: PNG, JSON or CHARX.")
@@ -40,8 +40,11 @@ def init_command(
     """Make a character's folder. An existing character is never overwritten."""
     from understudy.character.start import start_character
     from understudy.client.recommend import recommend_base
+    from understudy.errors import ConfigError
 
-    started = start_character(folder, prompt=prompt, card=card, example=example, name=name, user=user)
+    if not folder.strip() or "\0" in folder:
+        raise ConfigError("The character's folder needs a name, for example: understudy init iroh")
+    started = start_character(Path(folder), prompt=prompt, card=card, example=example, name=name, user=user)
     recommendation = recommend_base()
     for warning in started.warnings:
         print(f"warning: {warning}", file=sys.stderr)

@@ -79,9 +79,10 @@ def import_dialogues(
     """
     character = load_character(folder.character)
     options = options or ImportOptions()
-    options = options if options.speakers else replace(options, speakers=(character.name,))
+    speakers = tuple(name for name in options.speakers if name.strip())
+    options = replace(options, speakers=speakers or (character.name,))
     reading = read_source(path, options)
-    dialogues, speakers = _dialogues(path, reading, options)
+    dialogues, labels = _dialogues(path, reading, options)
     existing = load_dialogues(folder.dialogues) if folder.dialogues.exists() else []
     known = {dialogue.id for dialogue in existing}
     new = [dialogue for dialogue in dialogues if dialogue.id not in known]
@@ -98,7 +99,7 @@ def import_dialogues(
         details=reading.details,
         speakers=_speakers(dialogues),
         lines=sum(line.speaker is not None for line in reading.lines),
-        lines_of_speaker=sum(normalize_label(line.speaker or "") in speakers for line in reading.lines),
+        lines_of_speaker=sum(normalize_label(line.speaker or "") in labels for line in reading.lines),
         dialogues=len(dialogues),
         replies=sum(len(dialogue.replies()) for dialogue in dialogues),
         groups=len({dialogue.group for dialogue in dialogues}),
