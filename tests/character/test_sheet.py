@@ -107,6 +107,7 @@ def test_the_published_schema_is_the_model_s():
 
 
 def test_the_schema_accepts_sheets_and_refuses_misspelled_keys():
+    jsonschema.Draft202012Validator.check_schema(build_schema())
     validator = jsonschema.Draft202012Validator(build_schema())
     good = yaml.safe_load(render_sheet(Character(name="Ada", tone=["Calm."])))
 

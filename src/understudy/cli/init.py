@@ -20,6 +20,7 @@ MEANINGS = {
     "character.schema.json": "lets editors complete the sheet",
     "dialogues.jsonl": "dialogues to learn from",
 }
+WORD_FOR_WORD = ", your own word for word; the policies in the sheet add nothing to it"
 
 
 def init_command(
@@ -82,7 +83,7 @@ def _describe(started: Started, recommendation: Recommendation) -> str:
             "",
             f"Name: {character.name}",
             f"Short prompt: {character.identity_prompt}",
-            f"Long prompt: {words:,} words",
+            f"Long prompt: {words:,} words" + (WORD_FOR_WORD if character.prompt else ""),
             f"Base model for this machine: {recommendation.model} ({recommendation.reason}). "
             f"Without any download: {recommendation.offline_model}.",
             "",
