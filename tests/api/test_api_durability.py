@@ -1,14 +1,18 @@
 """Durability: the server is killed at bad moments and started again."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 
+import openai
 import pytest
 from running_server import RunningServer, chat_lines, wait_for
 
@@ -148,6 +152,60 @@ def test_workers_end_with_the_server(own_server):
 def _children(pid: int) -> list[int]:
     with open(f"/proc/{pid}/task/{pid}/children") as file:
         return [int(child) for child in file.read().split()]
+
+
+def test_ends_soon_though_a_reply_is_being_streamed(own_server):
+    with own_server.client(max_retries=0) as client:
+        stream = client.chat.completions.create(
+            model="gpt-4o", messages=[{"role": "user", "content": "FAKE_SLOW " * 300}], stream=True
+        )
+        next(iter(stream))
+        began = time.monotonic()
+        assert own_server.stop() == 0
+        assert time.monotonic() - began < 15
+        stream.close()
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_lose_nothing(own_server):
+    chance = random.Random(20)
+    files: dict[str, bytes] = {}
+    jobs: list[str] = []
+    for round_number in range(20):
+        stop = threading.Event()
+
+        def work(number=round_number, stop=stop):
+            with contextlib.suppress(openai.APIError), own_server.client() as client:
+                while not stop.is_set():
+                    content = chat_lines(10, f"FAKE_SLOW {number} {len(files)}")
+                    file = client.files.create(file=("a.jsonl", content), purpose="fine-tune")
+                    files[file.id] = content
+                    if len(jobs) < 4:
+                        numbers = {"n_epochs": 2, "batch_size": 1}
+                        job = client.fine_tuning.jobs.create(
+                            model="gpt-4o", training_file=file.id, hyperparameters=numbers
+                        )
+                        jobs.append(job.id)
+                    messages = [{"role": "user", "content": "x"}]
+                    client.chat.completions.create(model="gpt-4o", messages=messages)
+
+        worker = threading.Thread(target=work)
+        worker.start()
+        time.sleep(chance.uniform(0.05, 1.5))
+        own_server.kill()
+        stop.set()
+        worker.join(40)
+        own_server.start()
+
+    with own_server.client() as client:
+        for file_id, content in files.items():
+            assert client.files.content(file_id).read() == content
+        for job_id in jobs:
+            assert wait_for(client, job_id, seconds=60).status == "succeeded"
+            assert steps(client, job_id) == list(range(1, 21))
+        listed = [job.id for job in client.fine_tuning.jobs.list()]
+    assert set(jobs) <= set(listed)
+    assert len(files) > 20
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path):

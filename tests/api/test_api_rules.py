@@ -34,7 +34,7 @@ def test_our_client_clamps_epochs_and_takes_the_row_of_the_base():
     assert recommended_hyperparameters("some/model", 300)["n_epochs"] == 10
     assert recommended_hyperparameters("some/model", 2500)["n_epochs"] == 4
     assert recommended_hyperparameters("some/model", 10**6)["n_epochs"] == 1
-    assert recommended_hyperparameters("understudy/mini", 500)["max_tokens"] == 512
+    assert recommended_hyperparameters("understudy/mini", 500)["max_tokens"] == 2048
 
 
 def test_openai_names_mean_the_default_base(tmp_path):

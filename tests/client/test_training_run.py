@@ -132,7 +132,7 @@ def test_sends_the_recommendation_for_the_base_and_what_was_set(folder):
     mini = plan_for(folder, base_model="understudy/mini")
     other = plan_for(folder, base_model="some/model", n_epochs=3)
 
-    assert mini.hyperparameters["max_tokens"] == 512
+    assert mini.hyperparameters["max_tokens"] == 2048
     assert other.hyperparameters["n_epochs"] == 3
     assert other.hyperparameters["learning_rate_multiplier"] == 2.0
     assert mini.suffix == "iroh"

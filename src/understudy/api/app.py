@@ -65,7 +65,14 @@ def create_app(settings: ServerSettings) -> FastAPI:
         yield
         await desks.stop()
 
-    app = FastAPI(title="Understudy", version=__version__, lifespan=lifespan, redirect_slashes=False)
+    app = FastAPI(
+        title="Understudy",
+        version=__version__,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.desks = desks
     app.add_middleware(Guard, settings=settings, activity=desks.activity)
     install_handlers(app)

@@ -36,6 +36,7 @@ class JobDesk:
         self.runner = TrainingRunner(settings, store, files)
         self._checking: dict[str, asyncio.Task[None]] = {}
         self._running: asyncio.Task[None] | None = None
+        self.has_abandoned_threads = False
 
     # --- life of the desk
 
@@ -52,6 +53,7 @@ class JobDesk:
 
     async def stop(self) -> None:
         """Stop the workers. Running jobs keep their checkpoints and go on at the next start."""
+        self.has_abandoned_threads = bool(self._checking)
         tasks = [*self._checking.values(), *([self._running] if self._running else [])]
         for task in tasks:
             task.cancel()

@@ -66,6 +66,10 @@ async def _serve(
         for task in (announcing, idling):
             task.cancel()
         _withdraw(settings)
+        if app.state.desks.jobs.has_abandoned_threads:
+            # A download cannot be stopped, and the interpreter would wait for it; its job goes on later.
+            logging.shutdown()
+            os._exit(0)
 
 
 def _leave_signals_to_us(server: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from understudy.api.bases import Base, advice, fingerprint_base, resolve_base
+from understudy.api.bases import Base, advice, cached_base, fingerprint_base, resolve_base
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
 from understudy.api.hyperparameters import resolve
@@ -48,6 +48,9 @@ async def validate_job(job: Job, store: Store, files: FileDesk, settings: Server
     if job.document["validation_file"]:
         names += f" and validation file: {job.document['validation_file']}"
     store.add_events(job.id, [message_event(f"Validating {names}")])
+    base = Base(**job.plan["base"])
+    if base.kind == "hub" and cached_base(base.source) is None:
+        store.add_events(job.id, [message_event(f"Downloading the base model {base.source}")])
     try:
         checked = await asyncio.to_thread(_check, job, files)
     except _Fault as fault:

@@ -84,7 +84,7 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         raise DatasetError(f"{training}: no such file. Build the dataset: understudy build {folder.root}")
     counts = manifest.counts["training"]
     character = load_character(folder.character).name
-    base = settings.base_model or choose_base(provider)
+    base = _absolute(settings.base_model, provider) if settings.base_model else choose_base(provider)
     hyperparameters = _hyperparameters(base, provider, counts.examples, settings)
     has_validation = validation.is_file() and validation.stat().st_size > 0
     files = [training, validation] if has_validation else [training]
@@ -123,6 +123,12 @@ def choose_base(provider: Provider) -> str:
 
     recommended = recommend_base().model
     return recommended if _is_downloaded(recommended) else OFFLINE_BASE
+
+
+def _absolute(base: str, provider: Provider) -> str:
+    """A directory as the local server finds it, whatever its own working directory."""
+    path = Path(base).expanduser()
+    return str(path.resolve()) if provider.name == "local" and path.is_dir() else base
 
 
 def _is_downloaded(name: str) -> bool:
