@@ -37,6 +37,10 @@ ALIASES = {
     "creator_notes": ("creatorcomment",),
 }
 USED = {"name", "spec", "spec_version", "data", *TEXTS, *(a for names in ALIASES.values() for a in names)}
+_UNLIMITED = re.compile(
+    r"\b(?:any (?:kind of )?content|uncensored|nsfw|jailbreak|(?:no|without) (?:limits?|restrictions?|filters?))\b",
+    re.IGNORECASE,
+)
 MANY_WORDS = 1500  # about 2,000 tokens: more than a long prompt of one sheet should carry
 
 
@@ -173,6 +177,8 @@ class _Reading:
 
     def look_over(self, character: Character) -> None:
         """Warn of what a person should see to."""
+        if _UNLIMITED.search("\n".join(character.guidelines)):
+            self.warn("the card's instructions switch limits off. Look over 'guidelines' in character.yaml.")
         left = unresolved(character.model_dump_json(exclude={"source"}))
         if left:
             self.warn(f"placeholders of another program were left standing: {', '.join(left[:5])}.")
