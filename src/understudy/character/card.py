@@ -38,7 +38,8 @@ ALIASES = {
 }
 USED = {"name", "spec", "spec_version", "data", *TEXTS, *(a for names in ALIASES.values() for a in names)}
 _UNLIMITED = re.compile(
-    r"\b(?:any (?:kind of )?content|uncensored|nsfw|jailbreak|(?:no|without) (?:limits?|restrictions?|filters?))\b",
+    r"\b(?:any (?:kind of )?content|uncensored|nsfw|jailbreak"
+    r"|(?:no|without) (?:limits?|restrictions?|filters?))\b",
     re.IGNORECASE,
 )
 MANY_WORDS = 1500  # about 2,000 tokens: more than a long prompt of one sheet should carry
