@@ -44,9 +44,9 @@ def _answer(question: str, status: str, sentences: Iterable[str]) -> Answer:
 def _can_it_play(sheet: Sheet, name: str) -> Answer:
     found = [
         _compare(sheet, "style", "Tone, sounding like the real lines"),
-        _compare(sheet, "fact_recall", "World view, facts told rightly"),
+        _compare(sheet, "fact_recall", "World view, facts told rightly") + _hardly(sheet, "fact_recall"),
         _compare(sheet, "relevance", "Answering what was asked"),
-        _compare(sheet, "gap_closed", "Share of the long prompt's gain in likelihood", ()),
+        _compare(sheet, "gap_closed", "Gain in likelihood, in units of what the long prompt gains", ()),
     ]
     status = MEASURED if found[0] and found[1] else PARTLY if any(found) else OPEN
     if not any(found):
@@ -140,6 +140,12 @@ def _judgements(sheet: Sheet, score: str, names: list[str]) -> str:
             words.setdefault(_word(pair), []).append(name)
     pieces = [f"{word} {_both(found, names)}" for word, found in words.items()]
     return ", ".join(pieces)
+
+
+def _hardly(sheet: Sheet, score: str) -> str:
+    """Plain words for a floor that every arm can share: then "not worse" is true and says nothing."""
+    found = sheet.score(DEPLOYED, score)
+    return " It hardly ever knows them." if found and found["value"] < 0.1 else ""
 
 
 def _word(pair: dict[str, Any]) -> str:

@@ -33,6 +33,14 @@ CATEGORIES = {
     "long": "Long conversations",
 }
 NO_VERDICT = "This run has no verdict. Evaluate its model, then build this page again"
+LABELS = {
+    "job_id": "Job",
+    "fine_tuned_model": "Tuned model",
+    "n_epochs": "Epochs",
+    "seconds": "Seconds of training",
+    "system_prompt": "System prompt in the data",
+    "shape": "Shape of the data",
+}
 ANSWERS = {"yes": "Yes", "no": "No", "not_shown": "Not shown"}
 
 
@@ -187,7 +195,8 @@ def _category(name: str) -> str:
 
 def _label(name: str) -> str:
     """``fine_tuned_model`` -> ``Fine tuned model``; file names stay as they are."""
-    return str(name) if "." in str(name) else str(name).replace("_", " ").capitalize()
+    text = str(name)
+    return LABELS.get(text) or (text if "." in text else text.replace("_", " ").capitalize())
 
 
 def _number(value: Any) -> str:

@@ -40,8 +40,8 @@ KINDS = {
             "gap_closed",
             "Gap closed",
             "higher",
-            True,
-            "Share of what the long prompt gains in likelihood that the arm reaches without it.",
+            False,
+            "Gain in likelihood over the short prompt, in units of the long prompt's gain: 1 is as much.",
         ),
         ScoreKind(
             "style",
@@ -135,7 +135,10 @@ def format_interval(kind: ScoreKind, low: float | None, high: float | None) -> s
 
 
 def best_arms(kind: ScoreKind, scores: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """Arms with the best point value; ties share it. Nobody where the score has no direction."""
+    """Arms with the best point value; ties share it.
+
+    Nobody where the score has no direction, or where all arms are alike.
+    """
     values = {arm: float(score["value"]) for arm, score in scores.items() if score.get("value") is not None}
     if len(values) < 2 or kind.direction == "none":
         return set()
@@ -145,4 +148,5 @@ def best_arms(kind: ScoreKind, scores: Mapping[str, Mapping[str, Any]]) -> set[s
         "one": lambda value: -abs(value - 1),
     }[kind.direction]
     best = max(rank(value) for value in values.values())
-    return {arm for arm, value in values.items() if abs(rank(value) - best) < 1e-12}
+    winners = {arm for arm, value in values.items() if abs(rank(value) - best) < 1e-12}
+    return winners if len(winners) < len(values) else set()

@@ -148,22 +148,16 @@ def _cell(kind: ScoreKind, arm: str, score: dict[str, Any], best: bool) -> Cell:
 
 
 def key_figures(sheet: Sheet, cost: dict[str, Any]) -> list[KeyFigure]:
-    """The three most telling figures: the clearest gain, the disclaimers, and the price or the worst loss."""
-    figures: list[KeyFigure] = []
-    used: set[str] = set()
-    for name in ("style", "fact_recall", "nll_per_token"):
-        figure = _figure(sheet, name)
-        if figure:
-            figures.append(figure)
-            used.add(name)
-            break
-    leak = _figure(sheet, "in_fiction_leak")
-    if leak:
-        figures.append(leak)
-        used.add("in_fiction_leak")
-    loss = _worst_loss(sheet, used)
-    figures.extend(figure for figure in (loss or _prompt_figure(sheet), _cost_figure(cost)) if figure)
-    return figures[:3]
+    """The three most telling figures: tone, world view, disclaimers; a loss beyond them is a fourth.
+
+    Where one cannot be computed, likelihood, the prompt's length and the price take its place.
+    """
+    core = ("style", "fact_recall", "in_fiction_leak")
+    figures = [figure for figure in (_figure(sheet, name) for name in core) if figure]
+    loss = _worst_loss(sheet, set(core))
+    spare = (_figure(sheet, "nll_per_token"), _prompt_figure(sheet), _cost_figure(cost))
+    figures += [figure for figure in spare if figure][: 3 - len(figures)]
+    return [*figures, loss] if loss else figures
 
 
 def _figure(sheet: Sheet, score: str, tone: str = "") -> KeyFigure | None:
