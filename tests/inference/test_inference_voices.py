@@ -125,3 +125,11 @@ def test_an_adapter_that_was_trained_anew_is_read_anew(
     shutil.rmtree(place)
     shutil.copytree(adapters[1], place, copy_function=shutil.copy)
     assert score(voices.get(base, place)) != pytest.approx(before, abs=1e-3)
+
+
+def test_a_base_larger_than_memory_is_refused_with_the_sum(
+    tiny_model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(voices_module, "device_memory_bytes", lambda kind: 1000)
+    with pytest.raises(ModelError, match=r"parameters x 4 bytes = .* GiB, and this machine has 0\.0 GiB"):
+        Voices().get(tiny_model("llama"), None)

@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.errors import ModelError
-from understudy.inference.base import BaseFiles, check_base, choose_placement, context_limit, load_base
+from understudy.inference.base import (
+    BaseFiles,
+    Placement,
+    check_base,
+    choose_placement,
+    context_limit,
+    load_base,
+)
 from understudy.inference.cache import Layers, layers_of, new_cache
 from understudy.inference.head import selected_head
+from understudy.inference.memory import device_memory_bytes
 from understudy.inference.preamble import Preamble, PreambleShelf
 from understudy.inference.sealed import MANIFEST, check_sealed
 from understudy.inference.shared_attention import can_share, share_attention, shared_preamble
@@ -37,6 +45,7 @@ class _Base:
 
         self.renderer = Renderer.load(files.directory)
         self.placement = choose_placement(files.parameters)
+        _refuse_if_too_large(files, self.placement)
         self.model: Any = load_base(files, self.placement)
         layer_types = set(getattr(self.model.config.get_text_config(), "layer_types", None) or ())
         if layer_types - {"full_attention", "sliding_attention", "chunked_attention"}:
@@ -211,6 +220,17 @@ def _stamp(path: Path) -> int | None:
         return path.stat().st_mtime_ns
     except OSError:
         return None
+
+
+def _refuse_if_too_large(files: BaseFiles, placement: Placement) -> None:
+    """Refuse weights that cannot fit, instead of letting the system end the process."""
+    need = files.parameters * placement.dtype.itemsize
+    memory = device_memory_bytes(placement.device.type)
+    if need > memory:
+        raise ModelError(
+            f"{files.directory}: {files.parameters:,} parameters x {placement.dtype.itemsize} bytes = "
+            f"{need / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f} GiB. Choose a smaller model."
+        )
 
 
 def _check_adapter(directory: Path) -> None:
