@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from understudy.atomic import write_json
-from understudy.cost.arms import HOSTED, PRICED, ArmCost, TrainingCost, can_tune, price_arms, price_training
+from understudy.cost.arms import (
+    HOSTED,
+    PRICED,
+    RENTED,
+    ArmCost,
+    TrainingCost,
+    can_tune,
+    price_arms,
+    price_training,
+)
 from understudy.cost.breakeven import BreakEven, break_even
 from understudy.cost.conversation import chance_still_cached
 from understudy.cost.inputs import CostInputs
@@ -82,14 +91,18 @@ def tuned_price_ratio(model: str, *, on: date | None = None) -> tuple[float, flo
 
 
 def _break_evens(inputs: CostInputs, arms: list[ArmCost], training: list[TrainingCost]) -> list[BreakEven]:
-    """Every tuned arm against every prompted arm of its place; the deployed one also across places."""
+    """Every tuned arm against every prompted arm of its place; on a rented GPU also against hosted ones.
+
+    What a run measured on one's own machine may be a model of any size, so it is compared only with
+    the same model there.
+    """
     cost_of = {cost.place: cost.usd for cost in training}
     pairs = []
     for tuned in arms:
         if not tuned.arm.startswith("tuned") or tuned.place not in cost_of:
             continue
         for other in arms:
-            across = tuned.arm == "tuned+short" and other.place == HOSTED
+            across = tuned.place == RENTED and other.place == HOSTED
             if other.arm.startswith("tuned") or not (other.place == tuned.place or across):
                 continue
             shutdown = find_price(tuned.model).shutdown if tuned.place == HOSTED else None
@@ -205,6 +218,7 @@ def _notes(inputs: CostInputs) -> list[str]:
         f"the previous request is taken as still cached, the system prompt of another conversation with "
         f"probability {chance:.0%} (kept {rule.kept_minutes:g} minutes, even traffic). "
         f"Source: {rule.source}, {rule.as_of}.",
+        "A price says nothing about quality: arms on different models compare only where both were measured.",
         "A system prompt below the minimum gets no discount by itself; a long history brings it there.",
         "OpenAI starts new training only for organisations that fine-tuned before, and for nobody from "
         "2027-01-06; gpt-4o, gpt-4.1 and their tuned models stop on 2027-01-14 (OpenAI deprecations page).",

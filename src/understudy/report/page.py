@@ -196,7 +196,8 @@ def _category(name: str) -> str:
 def _label(name: str) -> str:
     """``fine_tuned_model`` -> ``Fine tuned model``; file names stay as they are."""
     text = str(name)
-    return LABELS.get(text) or (text if "." in text else text.replace("_", " ").capitalize())
+    words = text.replace("_", " ").capitalize()
+    return LABELS.get(text) or (text if "." in text else re.sub(r"\b[Aa]i\b", "AI", words))
 
 
 def _number(value: Any) -> str:

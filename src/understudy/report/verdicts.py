@@ -41,6 +41,14 @@ class ScoreRow:
     method: str
     cells: tuple[Cell, ...]
 
+    @property
+    def notes(self) -> str:
+        """Remarks on the values: once where all arms share them, else by arm."""
+        notes = {cell.arm: cell.note for cell in self.cells if cell.note and not cell.missing}
+        if len(notes) == len(self.cells) and len(set(notes.values())) == 1:
+            return next(iter(notes.values()))
+        return "; ".join(f"{arm}: {note}" for arm, note in notes.items())
+
 
 @dataclass(frozen=True)
 class KeyFigure:
@@ -72,6 +80,14 @@ class Sheet:
         """The share by which the deployed arm may be worse, stated before anything was measured."""
         margin = (self.verdict.get("settings") or {}).get("margin")
         return float(margin) if isinstance(margin, int | float) else None
+
+    @property
+    def prompts(self) -> dict[str, list[str]]:
+        """Each system prompt once, with the arms that are given it."""
+        found: dict[str, list[str]] = {}
+        for arm in self.arms + self.unmeasured:
+            found.setdefault(str(arm.get("prompt") or ""), []).append(arm["name"])
+        return found
 
     def arm(self, name: str) -> dict[str, Any] | None:
         """A measured arm."""
