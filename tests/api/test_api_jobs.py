@@ -17,7 +17,10 @@ def upload(client, content: bytes) -> str:
 
 
 def create(client, content: bytes | None = None, **options):
+    """A job of one epoch in three steps, unless ``options`` say otherwise."""
     options = {"model": MODEL, "training_file": upload(client, content or chat_lines())} | options
+    if "hyperparameters" not in options and "method" not in options:
+        options["hyperparameters"] = {"n_epochs": 1, "batch_size": 4}
     return client.fine_tuning.jobs.create(**options)
 
 
@@ -26,7 +29,7 @@ def messages(client, job_id: str) -> list[str]:
 
 
 def test_runs_from_files_to_a_model_in_the_known_order(client):
-    job = create(client, suffix="My_Iroh", seed=7, metadata={"for": "test"})
+    job = create(client, suffix="My_Iroh", seed=7, metadata={"for": "test"}, hyperparameters={})
     assert (job.status, job.hyperparameters.n_epochs, job.seed) == ("validating_files", "auto", 7)
 
     done = wait_for(client, job.id)
@@ -257,7 +260,7 @@ def test_a_process_that_dies_fails_its_job_with_the_reason(client, word, code, w
 
 
 def test_cancels_a_running_job_and_goes_on_with_the_next(client):
-    slow = create(client, chat_lines(12, "FAKE_SLOW"))
+    slow = create(client, chat_lines(12, "FAKE_SLOW"), hyperparameters={"n_epochs": 8})
     waiting = create(client)
     wait_for(client, slow.id, "running")
 
@@ -270,7 +273,7 @@ def test_cancels_a_running_job_and_goes_on_with_the_next(client):
 
 
 def test_cancels_a_job_that_waits(client):
-    slow = create(client, chat_lines(12, "FAKE_SLOW"))
+    slow = create(client, chat_lines(12, "FAKE_SLOW"), hyperparameters={"n_epochs": 8})
     waiting = create(client)
     wait_for(client, waiting.id, "queued")
 

@@ -1,11 +1,15 @@
 """Rules that need no server: automatic numbers, names of bases, the result file."""
 
+import subprocess
+import sys
+
 import pytest
 
 from understudy.api.bases import advice, find_base, recommended_hyperparameters, resolve_base
 from understudy.api.hyperparameters import automatic_batch_size, automatic_epochs, resolve
 from understudy.api.results import results_csv
 from understudy.api.settings import ServerSettings, is_loopback
+from understudy.api.workers import worker_environment
 from understudy.errors import ConfigError, ModelError
 
 
@@ -89,3 +93,36 @@ def test_other_interfaces_need_a_token():
 )  # fmt: skip
 def test_knows_loopback(host, expected):
     assert is_loopback(host) is expected
+
+
+def test_the_http_process_never_imports_torch():
+    program = (
+        "import sys, understudy.api.app, understudy.api.server, understudy.dataset, huggingface_hub; "
+        "heavy = {'torch', 'transformers', 'peft', 'accelerate'} & set(sys.modules); "
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_workers_get_no_secrets_and_no_network(monkeypatch):
+    for name in ("OPENAI_API_KEY", "UNDERSTUDY_API_KEY", "HF_TOKEN"):
+        monkeypatch.setenv(name, "canary")
+
+    environment = worker_environment(3)
+
+    assert "canary" not in environment.values()
+    assert (environment["OMP_NUM_THREADS"], environment["OMP_WAIT_POLICY"]) == ("3", "PASSIVE")
+    assert environment["HF_HUB_OFFLINE"] == "1"
+
+
+def test_the_server_package_lists_what_it_offers():
+    import understudy.api
+    import understudy.client
+
+    for package in (understudy.api, understudy.client):
+        assert all(getattr(package, name) is not None for name in package.__all__)
+    with pytest.raises(AttributeError):
+        _ = understudy.api.nothing

@@ -9,6 +9,7 @@ from understudy.client.training_run import cancel_training, plan_training
 from understudy.errors import ConfigError, DatasetError, ProviderError, TrainingError
 
 LOCAL = resolve_provider(None)
+USUAL = {"base_model": "gpt-4o-mini", "n_epochs": 1}
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def client(server):
 
 
 def plan_for(folder, **settings):
-    return plan_training(folder, LOCAL, TrainingSettings(**({"base_model": "gpt-4o-mini"} | settings)))
+    return plan_training(folder, LOCAL, TrainingSettings(**(USUAL | settings)))
 
 
 def test_leaves_a_run_that_explains_itself(folder, client):

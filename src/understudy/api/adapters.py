@@ -7,6 +7,7 @@ import secrets
 import shutil
 from pathlib import Path
 
+from understudy.api.blobs import sync_folder
 from understudy.errors import TrainingError
 
 __all__ = ["keep_adapter", "sweep_adapters"]
@@ -36,6 +37,7 @@ def keep_adapter(source: Path, adapters: Path) -> Path:
             _link_or_copy(source / name, beside / name)
         _write_manifest(beside)
         beside.rename(final)
+        sync_folder(adapters)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise

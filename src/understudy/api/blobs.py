@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Blob", "BlobStore", "TooLarge"]
+__all__ = ["Blob", "BlobStore", "TooLarge", "sync_folder"]
 
 
 class TooLarge(Exception):
@@ -57,7 +57,7 @@ class BlobStore:
             os.replace(beside, final)
         finally:
             beside.unlink(missing_ok=True)
-        _sync_folder(final.parent)
+        sync_folder(final.parent)
         return Blob(digest.hexdigest(), size)
 
     def remove(self, sha256: str) -> None:
@@ -70,7 +70,7 @@ class BlobStore:
             leftover.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename in ``folder`` survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -275,7 +275,7 @@ class _Report:
             results_csv(self.store.metrics(self.job.id)), "step_metrics.csv", "fine-tune-results"
         )
         now = int(time.time())
-        self.store.change_job(
+        succeeded = self.store.change_job(
             self.job.id,
             only_in=["running"],
             document={
@@ -292,6 +292,10 @@ class _Report:
             ],
             models=[self._model(name, adapter, now)],
         )
+        if succeeded is None:  # Cancelled at the last moment.
+            self.files.delete(result.id)
+            shutil.rmtree(adapter, ignore_errors=True)
+            return
         shutil.rmtree(self.settings.jobs / self.job.id / "output", ignore_errors=True)
 
     def on_stopped(self, event: dict[str, Any]) -> None:
