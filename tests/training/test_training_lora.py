@@ -144,7 +144,7 @@ def test_the_learning_rate_warms_up_peaks_and_falls_to_a_tenth() -> None:
     assert rates[0] == pytest.approx(0.2)
     assert max(rates) == rates[4] == 1.0
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
-    assert all(a >= b for a, b in itertools.pairwise(rates))
+    assert all(a >= b for a, b in itertools.pairwise(rates[5:]))
     assert rate_at(0, 1, 1.0) == 1.0
 
 
@@ -152,9 +152,10 @@ def test_the_watch_lets_noise_pass_and_stops_what_is_lost() -> None:
     watch = LossWatch()
     for step, loss in enumerate([3.0, 9.0, 2.0, 8.0, 8.0, 8.0, 8.0, 2.0]):
         watch.look(loss, step, 1e-4)
+    for step in range(4):
+        watch.look(8.0, step, 1e-4)
     with pytest.raises(JobFailed, match="learning rate"):
-        for step in range(6):
-            watch.look(8.0, step, 1e-4)
+        watch.look(8.0, 5, 1e-4)
     with pytest.raises(JobFailed, match="not a number"):
         LossWatch().look(float("nan"), 1, 1e-4)
 

@@ -85,6 +85,18 @@ def test_a_job_may_stop_after_any_step(finished, job: Job, step: int) -> None:
     assert job.weights() == whole.weights()
 
 
+def test_bf16_resumes_bitwise_too(finished, job: Job) -> None:
+    whole, _ = finished
+    job.spec["precision"] = "bf16"
+    assert events_of(job.run(), "started")[0]["precision"] == "bf16"
+    weights = job.weights()
+    assert weights != whole.weights()
+    shutil.rmtree(job.output)
+    assert job.run(stop_after=9)[-1]["event"] == "stopped"
+    assert job.run()[-1]["event"] == "done"
+    assert job.weights() == weights
+
+
 def test_ctrl_c_stops_as_politely(job: Job) -> None:
     events = job.run_until(3, signal.SIGINT)
     assert events[-1]["event"] == "stopped"

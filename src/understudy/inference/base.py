@@ -249,8 +249,6 @@ def _tie_or_refuse(model: "PreTrainedModel", files: BaseFiles, report: dict[str,
 
     Weights that are missing would silently be random numbers.
     """
-    import torch
-
     missing = set(report.get("missing_keys") or ())
     mismatched = list(report.get("mismatched_keys") or ())
     if mismatched:
@@ -258,18 +256,9 @@ def _tie_or_refuse(model: "PreTrainedModel", files: BaseFiles, report: dict[str,
             f"{files.directory}: {len(mismatched)} weights have other shapes than config.json "
             f"says, first {mismatched[0]}. The files do not belong together."
         )
-    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
-    names = {id(parameter): name for name, parameter in model.named_parameters(remove_duplicate=False)}
-    if head is not None and model.config.get_text_config().tie_word_embeddings:
-        pair = {names.get(id(embedding.weight)), names.get(id(head.weight))}
-        pair |= {n for n, p in model.named_parameters(remove_duplicate=False) if p is embedding.weight}
-        stored = _stored_names(files)
-        if head.weight is not embedding.weight and missing & pair:
-            with torch.no_grad():
-                source = head if any(n in stored for n in [names[id(head.weight)]]) else embedding
-                embedding.weight = head.weight = source.weight
-        if pair & stored or any(n.endswith(("embed_tokens.weight", "lm_head.weight")) for n in stored):
-            missing -= pair
+    if model.config.get_text_config().tie_word_embeddings:
+        missing -= _tie(model, files, missing)
+    missing |= {name for name, parameter in model.named_parameters() if parameter.is_meta}
     if missing:
         raise ModelError(
             f"{files.directory}: {len(missing)} weights are missing from its files, first "
@@ -277,11 +266,37 @@ def _tie_or_refuse(model: "PreTrainedModel", files: BaseFiles, report: dict[str,
         )
 
 
-def _stored_names(files: BaseFiles) -> set[str]:
+def _tie(model: "PreTrainedModel", files: BaseFiles, missing: set[str]) -> set[str]:
+    """Make head and embeddings one matrix, from whichever half the files hold.
+
+    Some versions of transformers skip the half that was stored, or leave the other one empty.
+
+    Returns:
+        The names of the matrix, none of which is missing any longer.
+    """
+    import torch
+
+    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head is None:
+        return set()
+    both = (embedding.weight, head.weight)
+    names = {n for n, p in model.named_parameters(remove_duplicate=False) if any(p is half for half in both)}
+    whole = both[0] is both[1] and not both[0].is_meta and not missing & names
+    stored = None if whole else _stored_tensor(files, sorted(names, key=lambda name: name in missing))
+    if stored is not None and stored.shape == embedding.weight.shape:
+        embedding.weight = torch.nn.Parameter(stored.to(embedding.weight.dtype), requires_grad=False)
+        head.weight = embedding.weight
+    return names if whole or stored is not None else set()
+
+
+def _stored_tensor(files: BaseFiles, names: list[str]) -> Any:
+    """The first of these tensors that the weight files hold, or ``None``."""
     from safetensors import safe_open
 
-    names: set[str] = set()
     for path in files.weight_files:
         with safe_open(str(path), framework="pt") as file:
-            names.update(file.keys())
-    return names
+            held = set(file.keys())
+            for name in names:
+                if name in held:
+                    return file.get_tensor(name)
+    return None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Layers", "join_rows", "layers_of", "left_align_ends", "new_cache"]
+__all__ = ["Layers", "join_rows", "keeps_whole_layers", "layers_of", "left_align_ends", "new_cache"]
 
 # One (keys, values) pair a layer, each [R, H, T, D].
 Layers = list[tuple["torch.Tensor", "torch.Tensor"]]
@@ -44,6 +44,11 @@ def _growing_layer() -> type | None:
     if _Growing is None:
         _Growing = _define_growing(DynamicLayer)
     return _Growing
+
+
+def keeps_whole_layers() -> bool:
+    """Whether caches of this transformers keep every position also where attention slides."""
+    return _growing_layer() is not None
 
 
 _Growing: type | None = None

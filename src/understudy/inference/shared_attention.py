@@ -14,7 +14,7 @@ from understudy.inference.cache import Layers
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NAME", "can_share", "share_attention", "shared_preamble"]
+__all__ = ["NAME", "can_share", "has_windows", "share_attention", "shared_preamble"]
 
 NAME = "understudy_shared"
 _preamble: Layers | None = None
@@ -23,10 +23,7 @@ _preamble: Layers | None = None
 def can_share(model: Any) -> bool:
     """Whether every layer attends to everything, in the plain way that can be split in two."""
     config = model.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
-    plain = getattr(config, "_attn_implementation", None) == "sdpa"
-    if not plain or kinds != {"full_attention"} or windowed:
+    if has_windows(model) or getattr(config, "_attn_implementation", None) != "sdpa":
         return False
     try:
         from transformers import AttentionInterface  # noqa: F401
@@ -34,6 +31,14 @@ def can_share(model: Any) -> bool:
     except ImportError:
         return False
     return True
+
+
+def has_windows(model: Any) -> bool:
+    """Whether some layer attends only to the last tokens."""
+    config = model.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
+    windowed = getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True)
+    return bool(kinds != {"full_attention"} or windowed)
 
 
 def share_attention(model: Any) -> None:

@@ -19,12 +19,12 @@ from understudy.inference.base import (
     context_limit,
     load_base,
 )
-from understudy.inference.cache import Layers, layers_of, new_cache
+from understudy.inference.cache import Layers, keeps_whole_layers, layers_of, new_cache
 from understudy.inference.head import selected_head
 from understudy.inference.memory import device_memory_bytes
 from understudy.inference.preamble import Preamble, PreambleShelf
 from understudy.inference.sealed import MANIFEST, check_sealed
-from understudy.inference.shared_attention import can_share, share_attention, shared_preamble
+from understudy.inference.shared_attention import can_share, has_windows, share_attention, shared_preamble
 
 if TYPE_CHECKING:
     from understudy.rendering import Renderer
@@ -52,6 +52,11 @@ class _Base:
             raise ModelError(
                 f"{files.directory}: its layers ({', '.join(sorted(layer_types))}) keep a state that "
                 "this program cannot batch yet. Choose a model with ordinary attention."
+            )
+        if has_windows(self.model) and not keeps_whole_layers():
+            raise ModelError(
+                f"{files.directory}: its attention slides over a window, which needs transformers 4.56 or "
+                "later. Update transformers: pip install -U transformers"
             )
         self.shares = can_share(self.model)
         if self.shares:
