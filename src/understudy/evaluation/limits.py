@@ -38,6 +38,10 @@ def list_limits(
         "replies. Crisis replies are not scored."
     )
     limits.append(
+        "Style does not see whether a reply makes sense: nonsense in the character's words sounds like it. Read it "
+        "beside relevance and likelihood."
+    )
+    limits.append(
         "Replayed conversations go on with the real replies, so drift that feeds on itself is not seen."
     )
     limits += [

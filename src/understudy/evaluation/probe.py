@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 
 from understudy.evaluation.score import Score
 
-__all__ = ["IDENTITY", "SINCERE", "Answer", "Measured", "Probe"]
+__all__ = ["IDENTITY", "SINCERE", "UNSORTED", "Answer", "Measured", "Probe"]
 
 IDENTITY = "in_fiction_identity"
 SINCERE = "sincere_ai"
+UNSORTED = "conversation"  # dialogues without a category, as transcripts are
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from understudy.character.character import Character
 from understudy.dialogue import Dialogue, Message
 from understudy.errors import EvaluationError
 from understudy.evaluation.detectors import says_it_is_ai
-from understudy.evaluation.probe import IDENTITY, SINCERE, Probe
+from understudy.evaluation.probe import IDENTITY, SINCERE, UNSORTED, Probe
 from understudy.evaluation.resources import in_fiction_questions, sincere_questions
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.words import near_duplicates
@@ -142,7 +142,7 @@ def exchanges(dialogue: Dialogue, category: str | None = None) -> Iterator[Probe
             turn += 1
             yield Probe(
                 f"{category or dialogue.category or 'conversation'}/{dialogue.id}/{turn}",
-                category or dialogue.category or "conversation",
+                category or dialogue.category or UNSORTED,
                 dialogue.group,
                 history(messages[:place]),
                 turn,

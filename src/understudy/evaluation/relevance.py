@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from understudy.evaluation.probe import IDENTITY, SINCERE, Answer, Measured, Probe
+from understudy.evaluation.probe import IDENTITY, SINCERE, UNSORTED, Answer, Measured, Probe
 from understudy.evaluation.score import Score, not_computed
 from understudy.evaluation.statistics import bootstrap_mean
 from understudy.evaluation.words import content_words, words
@@ -146,7 +146,13 @@ def _centred(features: Floats, usual: Floats) -> Floats:
 
 
 def _kind(probe: Probe) -> str:
-    return "about being an AI" if probe.category in (IDENTITY, SINCERE) else probe.group
+    """Probes of one kind ask for nearly the same and are no rivals of each other.
+
+    A group of written dialogues is a family of paraphrases; a scene of a transcript is not.
+    """
+    if probe.category in (IDENTITY, SINCERE):
+        return "about being an AI"
+    return probe.id if probe.category == UNSORTED else probe.group
 
 
 def train_relevance(

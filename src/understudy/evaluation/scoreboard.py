@@ -64,9 +64,8 @@ def score_arms(
 
 
 def _gap(arm: Arm, likelihoods: Mapping[str, Sequence[Likelihood]], seed: int) -> Score:
-    missing = [name for name in (arm.name, "cheap+short", "cheap+long") if not likelihoods.get(name)]
-    if missing:
-        return not_computed(f"no likelihoods of {', '.join(missing)}", unit="share of the prompt's gain")
+    if not all(likelihoods.get(name) for name in (arm.name, "cheap+short", "cheap+long")):
+        return not_computed("no real reply could be scored", unit="share of the prompt's gain")
     return score_gap_closed(
         likelihoods[arm.name], likelihoods["cheap+short"], likelihoods["cheap+long"], seed
     )

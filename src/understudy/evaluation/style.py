@@ -25,6 +25,7 @@ __all__ = ["Line", "StyleClassifier", "StyleQuality", "score_style", "train_styl
 FEWEST_LINES = 20
 MOST_LINES = 700
 FOLDS = 5
+WEAK = 0.75  # area under ROC below which a style score says little
 _TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|\.\.\.|[!?.,;:*\"()-]")
 
 
@@ -189,4 +190,7 @@ def score_style(answers: Sequence[Answer], classifier: StyleClassifier | None, s
     values = classifier.probabilities([a.text for a in asked])
     interval = bootstrap_mean(values, [a.probe.group for a in asked], seed=seed)
     method = f"logistic regression on {classifier.method}; cluster bootstrap"
-    return Measured.per_answer(Score.of(interval, count=len(asked), unit=unit, method=method), asked, values)
+    auc = classifier.quality.auc
+    note = f"weak: the classifier tells held-out lines apart with AUC {auc:.2f} only" if auc < WEAK else None
+    score = Score.of(interval, count=len(asked), unit=unit, method=method, note=note)
+    return Measured.per_answer(score, asked, values)

@@ -1,0 +1,217 @@
+"""An evaluation from a trained run to its verdict, with models in memory."""
+
+import json
+
+import pytest
+
+from understudy.atomic import write_json
+from understudy.errors import EvaluationError, ProviderError
+from understudy.evaluation import Settings, current_verdict, evaluate, load_verdict
+from understudy.evaluation.replies import RowFile
+from understudy.evaluation.score import DIRECTIONS
+
+from .stage import TUNED, Stage, set_stage
+
+FEW = Settings(
+    facts=30,
+    in_fiction=12,
+    sincere=12,
+    open=12,
+    out_of_world=5,
+    scored_conversations=12,
+    replayed_conversations=3,
+    replayed_turns=3,
+    style_questions=30,
+    draws=1000,
+)
+ARMS = ["cheap+long", "cheap+short", "tuned+short", "tuned+none", "tuned+long"]
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory):
+    folder, run = set_stage(tmp_path_factory.mktemp("stage"))
+    stage = Stage(folder)
+    verdict = evaluate(folder, run, stage, FEW)
+    return folder, run, stage, verdict, json.loads((run / "verdict.json").read_text(encoding="utf-8"))
+
+
+def test_the_verdict_holds_every_arm_and_score_with_interval_and_count(evaluated):
+    row = evaluated[4]
+
+    assert row["schema"] == "understudy.verdict/1"
+    assert [a["name"] for a in row["arms"]] == [*ARMS, "expensive+long"]
+    for arm in row["arms"][:5]:
+        assert list(arm["scores"]) == list(DIRECTIONS)
+        for name, score in arm["scores"].items():
+            assert set(score) == {"value", "low", "high", "count", "unit", "method", "note"}
+            if score["value"] is None:
+                assert score["note"], name
+            else:
+                assert score["low"] <= score["value"] <= score["high"], name
+                assert score["count"] > 0
+        assert [turn["turn"] for turn in arm["by_turn"]] == [1, 2, 3]
+    assert row["arms"][5]["measured"] is False
+    assert row["arms"][5]["note"] == "priced, not measured"
+    assert row["arms"][0]["prompt_tokens"] > 500 > row["arms"][2]["prompt_tokens"] > 0
+    assert row["training"]["fine_tuned_model"] == TUNED
+    assert len(row["probes"]["sha256"]) == 64
+    assert row["limits"] and row["seeds"] and row["versions"]["understudy"]
+
+
+def test_a_model_that_plays_well_is_told_from_one_that_does_not(evaluated):
+    scores = {a["name"]: a["scores"] for a in evaluated[4]["arms"]}
+    better = {(c["score"], c["b"]): c["better"] for c in evaluated[4]["comparisons"]}
+
+    assert scores["tuned+short"]["fact_recall"]["value"] > 0.9
+    assert scores["cheap+short"]["in_fiction_leak"]["value"] > 0.9
+    assert scores["cheap+short"]["gap_closed"]["value"] == pytest.approx(0)
+    assert scores["cheap+long"]["gap_closed"]["value"] == pytest.approx(1)
+    assert scores["tuned+short"]["gap_closed"]["value"] == pytest.approx(2.5, abs=0.01)
+    for name in ("nll_per_token", "style", "in_fiction_leak", "fact_recall"):
+        assert better[name, "cheap+short"] is True, name
+    assert better["style", "tuned+none"] is None
+
+
+def test_every_reply_stands_in_the_file_with_what_was_sent(evaluated):
+    _, run, _, verdict, _ = evaluated
+    rows = [json.loads(line) for line in (run / "replies.jsonl").read_text(encoding="utf-8").splitlines()]
+    probes = sum(n for name, n in verdict.probes["counts"].items() if name != "scored_conversations")
+    wanted = {"arm", "probe_id", "category", "group", "turn", "messages", "reference", "reply"}
+
+    assert len(rows) == 5 * probes
+    assert wanted | {"finish_reason", "prompt_tokens", "completion_tokens", "seconds"} <= set(rows[0])
+    short = next(r for r in rows if r["arm"] == "tuned+short")
+    bare = next(r for r in rows if r["arm"] == "tuned+none")
+    assert short["messages"][0] == {"role": "system", "content": "You are Princess Ophelia."}
+    assert bare["messages"][0]["role"] != "system"
+
+
+def test_asking_again_costs_nothing_and_finds_the_verdict_current(evaluated):
+    folder, run, stage, _, row = evaluated
+    asked = stage.asked, stage.scored
+
+    assert current_verdict(folder, run, FEW)["hashes"] == row["hashes"]
+    evaluate(folder, run, stage, FEW)
+
+    assert (stage.asked, stage.scored) == asked
+    assert current_verdict(folder, run, FEW.quick()) is None
+
+
+def test_the_figures_are_the_same_each_time(evaluated):
+    folder, run, stage, _, row = evaluated
+    again = evaluate(folder, run, stage, FEW).as_dict()
+
+    assert again["arms"] == row["arms"]
+    assert again["comparisons"] == row["comparisons"]
+
+
+def test_a_changed_sheet_makes_the_verdict_old(tmp_path):
+    folder, run = set_stage(tmp_path)
+    stage = Stage(folder)
+    evaluate(folder, run, stage, FEW)
+    text = folder.character.read_text(encoding="utf-8")
+    folder.character.write_text(text.replace("nineteen", "twenty"), encoding="utf-8")
+
+    assert current_verdict(folder, run, FEW) is None
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path):
+    folder, run = set_stage(tmp_path)
+    stage = Stage(folder)
+    stage.fails_after = 100
+    with pytest.raises(ProviderError, match="stopped"):
+        evaluate(folder, run, stage, FEW)
+
+    assert not (run / "verdict.json").exists()
+    kept = (run / "replies.jsonl").read_text(encoding="utf-8")
+    assert kept.count("\n") == 100
+    (run / "replies.jsonl").write_text(kept + '{"key": "torn', encoding="utf-8")
+    whole = Stage(folder)
+    evaluate(folder, run, whole, FEW)
+
+    rows = (run / "replies.jsonl").read_text(encoding="utf-8").splitlines()
+    assert all(json.loads(line) for line in rows)
+    assert whole.asked == len(rows) - 100 + 30
+
+
+def test_a_provider_that_cannot_score_leaves_likelihood_out_and_says_so(tmp_path):
+    folder, run = set_stage(tmp_path)
+    stage = Stage(folder)
+    stage.scores = False
+    row = evaluate(folder, run, stage, FEW).as_dict()
+    scores = row["arms"][2]["scores"]
+
+    assert scores["nll_per_token"]["value"] is None
+    assert scores["gap_closed"]["value"] is None
+    assert scores["style"]["value"] is not None
+    assert any("no such endpoint" in limit for limit in row["limits"])
+    assert "likelihood" in row["headline"]["sentence"]
+
+
+def test_requests_that_are_refused_are_missing_not_bad(tmp_path):
+    folder, run = set_stage(tmp_path)
+    stage = Stage(folder)
+    long = sum(len(line) for line in folder.character.read_text(encoding="utf-8").splitlines()[:3])
+    from understudy.character.character import load_character
+
+    prompt = len(load_character(folder.character).long_prompt())
+    stage.longest = prompt + 60 + 0 * long
+    row = evaluate(folder, run, stage, FEW).as_dict()
+
+    assert any("refused" in limit and "cheap+long" in limit for limit in row["limits"])
+    arms = {a["name"]: a["scores"] for a in row["arms"]}
+    assert arms["cheap+long"]["false_break"]["count"] < arms["cheap+short"]["false_break"]["count"]
+
+
+def test_a_prompt_that_never_fits_is_one_clear_message(tmp_path):
+    folder, run = set_stage(tmp_path)
+    stage = Stage(folder)
+    stage.longest = 500
+
+    with pytest.raises(EvaluationError, match=r"cheap\+long.*refused.*too long for the model"):
+        evaluate(folder, run, stage, FEW)
+
+
+def test_a_run_without_a_model_says_how_to_get_one(tmp_path):
+    folder, run = set_stage(tmp_path)
+    write_json(run / "job.json", {"id": "ftjob-1", "status": "running"})
+
+    with pytest.raises(EvaluationError, match=r"its job is running\).*understudy train ophelia"):
+        evaluate(folder, run, Stage(folder), FEW)
+
+
+def test_a_run_that_was_trained_on_other_data_is_refused(tmp_path):
+    folder, run = set_stage(tmp_path)
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    write_json(run / "config.json", {**config, "dataset": {"training.jsonl": "0" * 64}})
+
+    with pytest.raises(EvaluationError, match="may have been trained"):
+        evaluate(folder, run, Stage(folder), FEW)
+
+
+def test_a_small_unsorted_character_is_judged_as_far_as_it_goes(tmp_path):
+    folder, run = set_stage(tmp_path, lines=60)
+    sheet = folder.character.read_text(encoding="utf-8")
+    folder.character.write_text(sheet[: sheet.index("facts:")], encoding="utf-8")
+    row = evaluate(folder, run, Stage(folder), FEW).as_dict()
+
+    assert row["arms"][2]["scores"]["fact_recall"]["value"] is None
+    assert "no facts" in row["arms"][2]["scores"]["fact_recall"]["note"]
+    assert row["headline"]["answer"] in ("yes", "no", "not_shown")
+
+
+def test_a_damaged_verdict_names_itself(tmp_path):
+    (tmp_path / "verdict.json").write_text("{", encoding="utf-8")
+
+    with pytest.raises(EvaluationError, match=r"verdict\.json: cannot be read"):
+        load_verdict(tmp_path)
+
+
+def test_rows_survive_a_torn_line(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"key": "a", "n": 1}\n{"key": "b", "n"', encoding="utf-8")
+    rows = RowFile(path)
+    rows.append({"key": "c", "n": 3})
+    rows.close()
+
+    assert set(RowFile(path).rows) == {"a", "c"}
