@@ -89,11 +89,12 @@ def train_showing_progress(folder: CharacterFolder, plan: TrainingPlan, name: st
 
 def _describe(plan: TrainingPlan) -> str:
     numbers = ", ".join(f"{key} {value}" for key, value in plan.hyperparameters.items())
-    price = f"about {plan.price_usd:.2f} USD" if plan.price_usd is not None else "no price"
+    note = plan.price_note
+    price = f"about {plan.price_usd:.2f} USD ({note})" if plan.price_usd is not None else note
     return (
         f"{plan.examples} examples on {plan.base_model} at {plan.provider.name}\n"
         f"{numbers}, seed {plan.seed}\n"
-        f"{plan.billed_tokens:,} tokens to train: {price} ({plan.price_note})"
+        f"{plan.billed_tokens:,} tokens to train: {price}"
     )
 
 
