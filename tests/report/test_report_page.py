@@ -241,7 +241,8 @@ def test_scores_of_null_and_absent_arms_are_explained(copy):
     ]
     write(run / "verdict.json", verdict)
     html = build_report(copy).path.read_text(encoding="utf-8")
-    assert "the server cannot score" in html
+    assert html.count('<span class="sub">the server cannot score</span>') == 3
+    assert "Tone could not be computed: the server cannot score." in html
     assert "Long conversations were not measured in this run" in html
     assert outline(html).faults == []
 

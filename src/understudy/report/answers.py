@@ -49,6 +49,7 @@ def _can_it_play(sheet: Sheet, name: str) -> Answer:
         _compare(sheet, "gap_closed", "Gain in likelihood, in units of what the long prompt gains", ()),
     ]
     status = MEASURED if found[0] and found[1] else PARTLY if any(found) else OPEN
+    found += [_not_computed(sheet, "style", "Tone"), _not_computed(sheet, "fact_recall", "World view")]
     if not any(found):
         found = [f"No score of {DEPLOYED} could be computed; evaluate it: understudy evaluate {name}."]
     return _answer("Can a fine-tune play it: tone and world view?", status, found)
@@ -140,6 +141,11 @@ def _judgements(sheet: Sheet, score: str, names: list[str]) -> str:
             words.setdefault(_word(pair), []).append(name)
     pieces = [f"{word} {_both(found, names)}" for word, found in words.items()]
     return ", ".join(pieces)
+
+
+def _not_computed(sheet: Sheet, score: str, what: str) -> str:
+    reason = sheet.reason(DEPLOYED, score)
+    return f"{what} could not be computed: {reason}." if reason else ""
 
 
 def _hardly(sheet: Sheet, score: str) -> str:

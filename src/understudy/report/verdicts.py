@@ -42,6 +42,13 @@ class ScoreRow:
     cells: tuple[Cell, ...]
 
     @property
+    def missing(self) -> str:
+        """Why no arm has this score; empty where one has it or the reasons differ."""
+        reasons = {cell.note for cell in self.cells if cell.missing}
+        alike = all(cell.missing for cell in self.cells) and len(reasons) == 1
+        return reasons.pop() if alike else ""
+
+    @property
     def notes(self) -> str:
         """Remarks on the values: once where all arms share them, else by arm."""
         notes = {cell.arm: cell.note for cell in self.cells if cell.note and not cell.missing}
@@ -98,6 +105,11 @@ class Sheet:
         found = self.arm(arm)
         value = (found.get("scores") or {}).get(score) if found else None
         return value if value and value.get("value") is not None else None
+
+    def reason(self, arm: str, score: str) -> str:
+        """Why an arm has no such score; empty where it has one or nothing is said."""
+        found = ((self.arm(arm) or {}).get("scores") or {}).get(score) or {}
+        return str(found.get("note") or "") if found.get("value") is None else ""
 
     def pair(self, score: str, b: str, a: str = DEPLOYED) -> dict[str, Any] | None:
         """A comparison that has a difference."""
