@@ -1,0 +1,73 @@
+"""Batches: an endless, seeded stream of examples of like length, following the curriculum."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from understudy.miniature.conversations import STAGES, Stage, compose
+from understudy.miniature.tokens import CONTEXT_TOKENS, Example, encode_conversation
+
+__all__ = ["Batch", "batches", "stage_at"]
+
+POOL = 384
+BATCH_TOKENS = ((0.2, 2048), (0.45, 2560), (0.72, 3072), (1.0, 4096))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids (B, T), and the loss weight of each predicted token (B, T - 1)."""
+
+    ids: np.ndarray
+    weights: np.ndarray
+    tokens: int
+
+
+def stage_at(progress: float) -> Stage:
+    """The stage of the curriculum at ``progress``, a share of the training."""
+    return next((stage for stage in STAGES if progress < stage.until), STAGES[-1])
+
+
+def batches(tokenizer: Tokenizer, seed: int, progress: Callable[[], float], pool: int = 0) -> Iterator[Batch]:
+    """Batches without end.
+
+    Args:
+        progress: Asked before each pool of conversations; chooses stage and batch size.
+        pool: Number of the first pool, to go on where a training stopped.
+    """
+    while True:
+        share = progress()
+        rng = random.Random(f"batches {seed} {pool}")
+        budget = next((tokens for until, tokens in BATCH_TOKENS if share < until), BATCH_TOKENS[-1][1])
+        examples = [encode_conversation(tokenizer, compose(rng, stage_at(share))) for _ in range(POOL)]
+        made = list(_group(sorted(examples, key=lambda example: len(example.ids)), budget))
+        rng.shuffle(made)
+        yield from made
+        pool += 1
+
+
+def _group(examples: list[Example], budget: int) -> Iterator[Batch]:
+    """Neighbours in length share a batch of at most ``budget`` tokens with padding."""
+    group: list[Example] = []
+    for example in examples:
+        longest = min(CONTEXT_TOKENS, len(example.ids))
+        if group and longest * (len(group) + 1) > budget:
+            yield _pad(group)
+            group = []
+        group.append(example)
+    if group:
+        yield _pad(group)
+
+
+def _pad(group: list[Example]) -> Batch:
+    """Right padding needs no attention mask: attention is causal and padding weighs nothing."""
+    length = min(CONTEXT_TOKENS, max(len(example.ids) for example in group))
+    ids = np.zeros((len(group), length), dtype=np.int64)
+    weights = np.zeros((len(group), length), dtype=np.float32)
+    for row, example in enumerate(group):
+        cut = min(length, len(example.ids))
+        ids[row, :cut] = example.ids[:cut]
+        weights[row, :cut] = example.weights[:cut]
+    return Batch(ids, weights[:, 1:], int(sum(min(length, len(example.ids)) for example in group)))

@@ -1,0 +1,87 @@
+"""Layouts: a sheet as a system prompt, in prose, in bullets or under headings."""
+
+import random
+
+from understudy.miniature.lexicon import expand, fill, load_table, pick, plural, words
+from understudy.miniature.sheets import Sheet
+from understudy.miniature.tones import speak, voice_lines
+
+__all__ = ["render_sheet"]
+
+MARKS = ("{}:", "{}:", "## {}", "[{}]", "**{}**")
+UNKNOWN_LEADS = (
+    "You have never heard of",
+    "You know nothing of",
+    "In your world there are no",
+    "Nobody has told you about",
+)
+WONDER = " When somebody speaks of such things, wonder at them in your own way."
+PROSE_SHARE, LIST_SHARE = 0.35, 0.15
+
+
+def render_sheet(sheet: Sheet, rng: random.Random) -> str:
+    """The sheet as a system prompt, in one of many layouts and wordings."""
+    tone, dice = voice_lines(sheet.voice, rng), rng.random()
+    count = rng.choice((0, 1, 2, 4, 6, 9)) if len(sheet.facts) > 3 else rng.choice((0, 0, 1))
+    guidelines = load_table("scenery")["guidelines"]
+    rules = [fill(expand(text, rng), sheet.slots, rng) for text in pick(rng, guidelines, count)]
+    if dice < PROSE_SHARE:
+        return _prose(sheet, tone, rules, rng)
+    bullet = rng.choice(("- ", "- ", "* ", ""))
+    facts = [fact.statement(rng) for fact in sheet.facts]
+    if dice < PROSE_SHARE + LIST_SHARE:
+        lines = [*tone, *facts, *rules, *_unknown(sheet, rng)]
+        rng.shuffle(lines)
+        return "\n".join([_opening(sheet, rng), *(bullet + line for line in lines)])
+    return _headed(sheet, {"tone": tone, "rules": rules, "world": facts}, bullet, rng)
+
+
+def _opening(sheet: Sheet, rng: random.Random) -> str:
+    traits = " and ".join(pick(rng, words("adjectives"), 2))
+    options = ["You are {name}.", "You are {name}.", "You play {name}.", "Play the part of {name}."]
+    options.append("You are {name}, a " + traits + " character.")
+    if sheet.role:
+        options += ["You are {name}, {a role}.", "You are {name}, the " + traits + " {role}."]
+        options.append("Your role: {name}, {a role}.")
+    return fill(rng.choice(options), sheet.slots, rng)
+
+
+def _unknown(sheet: Sheet, rng: random.Random) -> list[str]:
+    """The line about what the character has never heard of, if there is anything."""
+    if not sheet.unknown:
+        return []
+    topics = ", ".join(plural(topic) for topic in sheet.unknown)
+    return [f"{rng.choice(UNKNOWN_LEADS)} {topics}.{rng.choice(('', WONDER))}"]
+
+
+def _prose(sheet: Sheet, tone: list[str], rules: list[str], rng: random.Random) -> str:
+    """Paragraphs, sometimes in another order."""
+    facts = [fact.statement(rng, prose=True) for fact in sheet.facts]
+    paragraphs = [" ".join(tone), " ".join(facts), " ".join(rules), *_unknown(sheet, rng)]
+    if rng.random() < 0.5:
+        rng.shuffle(paragraphs)
+    joint = rng.choice((" ", "\n", "\n\n"))
+    return joint.join(part for part in (_opening(sheet, rng), *paragraphs) if part)
+
+
+def _headed(sheet: Sheet, parts: dict[str, list[str]], bullet: str, rng: random.Random) -> str:
+    """Sections under headings, in any order; long ones may split the facts and show an example."""
+    facts = parts["world"]
+    sections = [("tone", parts["tone"]), ("rules", parts["rules"])]
+    if len(facts) > 8 and rng.random() < 0.4:
+        cut = rng.randint(3, len(facts) - 3)
+        sections += [("world", facts[:cut]), ("likes", facts[cut:])]
+    else:
+        sections.append(("world", facts))
+    sections += [("unknown", lines) for lines in [_unknown(sheet, rng)] if lines]
+    rng.shuffle(sections)
+    blocks, mark = [_opening(sheet, rng)], rng.choice(MARKS)
+    for key, lines in sections:
+        if lines:
+            heading = mark.format(rng.choice(load_table("scenery")["headings"][key]))
+            blocks.append("\n".join([heading, *(bullet + line for line in lines)]))
+    if len(facts) > 10 and rng.random() < 0.3:
+        fact = rng.choice(sheet.facts)
+        reply = speak(fact.answer(rng), sheet.voice, rng)
+        blocks.append(f"For example:\nUser: {fact.question(rng)}\n{sheet.name}: {reply}")
+    return rng.choice(("\n\n", "\n")).join(blocks)

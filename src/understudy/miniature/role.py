@@ -1,0 +1,118 @@
+"""Role: the exchanges of a character, from its sheet; tone is added later."""
+
+import random
+
+from understudy.miniature.exchanges import (
+    COMMON,
+    Exchange,
+    crisis,
+    favourite,
+    from_talk,
+    knowledge,
+    name_slots,
+    random_slots,
+    statement,
+    story,
+)
+from understudy.miniature.facts import draw_fact, fact_kinds
+from understudy.miniature.lexicon import Split, expand, fill, load_table, plural, slot_names, words
+from understudy.miniature.sheets import Sheet
+
+__all__ = ["character_exchange", "fact_exchange"]
+
+WEIGHTS = (5, 6, 6, 8, 5, 8, 6, 5, 3, 3, 2, 5, 4, 5, 6, 3)
+"""How often each category of ``COMMON`` comes up under a sheet."""
+HEARSAY = ("Is it true that", "I heard that", "Somebody told me that", "They say that")
+CONTINUING = frozenset(
+    (
+        "Your", "You", "There", "The", "In", "At", "On", "Every", "Nothing", "Once", "People", "When", "Long",
+        "If", "Nobody",
+    )
+)  # fmt: skip
+YES = ("Yes.", "Yes, it is true.", "That is right.", "True!")
+NO = ("No.", "No, that is wrong.", "Who told you that?", "Not at all.")
+
+
+def fact_exchange(sheet: Sheet, index: int, rng: random.Random, split: Split = "train") -> Exchange:
+    """A question about fact ``index`` of the sheet, answered from it."""
+    fact = sheet.facts[index]
+    if split == "train" and rng.random() < 0.1 and ": " not in fact.kind.statements[0]:
+        return _hearsay(sheet, index, rng)
+    answer = fact.answer(rng)
+    if rng.random() < 0.2:
+        answer = f"{answer} {expand(rng.choice(load_table('scenery')['tails']), rng)}"
+    question = fact.question(rng, split)
+    if rng.random() < 0.15:
+        question = _called(question, sheet.short, rng)
+    return Exchange(question, answer, f"fact:{fact.kind.key}", value=fact.value)
+
+
+def _hearsay(sheet: Sheet, index: int, rng: random.Random) -> Exchange:
+    """A fact held up for confirmation; half of the time it is false."""
+    fact = sheet.facts[index]
+    answer, is_true = fact.answer(rng), rng.random() < 0.5
+    told = fact if is_true else draw_fact(fact.kind, rng)
+    claim = told.statement(rng, prose=True)
+    if claim.split()[0] in CONTINUING:
+        claim = claim[0].lower() + claim[1:]
+    user = f"{rng.choice(HEARSAY)} {claim.rstrip('.')}"
+    user += "?" if user.startswith("Is it") else rng.choice((".", ". Is that so?"))
+    yes, no = rng.choice(YES), rng.choice(NO)
+    verdict = yes if told.value == fact.value else no
+    return Exchange(user, f"{verdict} {answer}", f"truth:{fact.kind.key}", value=fact.value)
+
+
+def _called(question: str, short: str, rng: random.Random) -> str:
+    """The question with the character's name, or a greeting, around it."""
+    low = question[0].lower() + question[1:] if not question.startswith("I ") else question
+    return rng.choice(
+        (
+            f"{short}, {low}",
+            f"Hello {short}! {question}",
+            f"Tell me, {short}: {low}",
+            f"I have a question, {short}. {question}",
+            f"{question[:-1]}, {short}{question[-1]}",
+            f"Hello! {question}",
+            f"I wonder, {low}",
+        )
+    )
+
+
+def character_exchange(sheet: Sheet, rng: random.Random) -> Exchange:
+    """A turn in character that is not about one fact: small talk, feelings, unknown things, honesty."""
+    dice = rng.random()
+    slots = {**random_slots(rng), **sheet.slots, **name_slots(sheet.short, rng), "thing": ""}
+    if dice < 0.15:
+        return _knowing(sheet, rng)
+    if dice < 0.23:
+        told = (favourite("character", rng), statement("character", rng), statement("character", rng))
+        return rng.choice((*told, story(rng)))
+    if dice < 0.36:
+        is_listed = bool(sheet.unknown) and rng.random() < 0.7
+        thing = rng.choice(sheet.unknown if is_listed else words("modern"))
+        return from_talk("wonder", "character", slots | {"thing": thing, "things": plural(thing)}, rng)
+    if dice < 0.37:
+        return crisis(rng)
+    if dice < 0.40:
+        return _evading(sheet, rng)
+    return from_talk(rng.choices(COMMON, WEIGHTS)[0], "character", slots, rng)
+
+
+def _knowing(sheet: Sheet, rng: random.Random) -> Exchange:
+    """A question about the world; sometimes a detail of the character's own follows the answer."""
+    exchange = knowledge(rng, "knowledge")
+    tail = ""
+    if rng.random() < 0.3:
+        details = load_table("smalltalk")["details"]
+        known = [text for text in details if slot_names(text) <= sheet.slots.keys()]
+        tail = " " + fill(rng.choice(known), sheet.slots, rng) if known else ""
+    return Exchange(exchange.user, exchange.reply + tail, "knowledge")
+
+
+def _evading(sheet: Sheet, rng: random.Random) -> Exchange:
+    """A question that the sheet does not answer."""
+    stated = {fact.kind.key for fact in sheet.facts}
+    kind = rng.choice([kind for kind in fact_kinds() if kind.key not in stated])
+    return Exchange(
+        draw_fact(kind, rng).question(rng), rng.choice(load_table("scenery")["evasions"]), "evasion"
+    )

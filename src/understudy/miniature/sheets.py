@@ -1,0 +1,95 @@
+"""Sheets: a character drawn at random, with its facts, its voice and what it has never heard of."""
+
+import random
+from dataclasses import dataclass, field
+
+from understudy.miniature.facts import Fact, draw_fact, fact_kinds
+from understudy.miniature.lexicon import Split, draw_person, pick, with_article, words
+from understudy.miniature.tones import Voice, draw_voice
+
+__all__ = ["Sheet", "draw_sheet"]
+
+ROLE_KEYS = ("job", "species")
+CORE_KEYS = (
+    "home", "job", "species", "friend", "food", "fear", "loves", "hates", "hobby", "foe",
+    "mother", "father", "pet",
+)  # fmt: skip
+PET_KEYS = ("peteats", "cannotonly")
+RELATIVE_KEYS = ("relativename", "relativejobname", "relativewas", "relativecollects", "fatherdoes")
+# These kinds may occur several times in a sheet, each time about another thing: the slot named here.
+REPEATABLE = {
+    "relativename": "relative", "relativewas": "relative", "relativecollects": "relative",
+    "fatherdoes": "relative",
+    "friendjob": "friend", "called": "owned", "madeof": "thing", "count": "countables", "when": "deed",
+    "weekly": "deed", "leader": "group", "guard": "guarded", "inside": "container", "rule": "rule",
+    "peteats": "petname", "eldest": "event", "whenhappens": "act", "met": "name", "lost": "thing",
+    "belongs": "building", "beyond": "beyond", "taught": "skill", "owes": "collectables",
+    "relativejobname": "relative", "never": "deed",
+}  # fmt: skip
+CORE_SHARE, CORE_UNTIL = 0.5, 14
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A character: who, how it speaks, what is true of it, and what it has never heard of.
+
+    Attributes:
+        short: The name as it is used in talk, without ``the Brave``.
+        role: Its work or its kind; empty where the sheet names neither.
+        unknown: Modern things that the sheet says it does not know.
+        slots: Words for templates of replies, from the commonest facts.
+    """
+
+    name: str
+    short: str
+    role: str
+    voice: Voice
+    facts: tuple[Fact, ...]
+    unknown: tuple[str, ...]
+    slots: dict[str, str] = field(default_factory=dict)
+
+
+def draw_sheet(rng: random.Random, facts: int, split: Split = "train") -> Sheet:
+    """A sheet with ``facts`` facts; half of the first are about home, work, friends, likes and fears."""
+    drawn = _draw_facts(rng, facts, split)
+    name = draw_person(rng, split)
+    unknown = tuple(pick(rng, words("modern"), rng.choice((0, 2, 3, 5, 8)) if facts > 3 else 0))
+    role = next((fact.slots[key] for key in ROLE_KEYS for fact in drawn if fact.kind.key == key), "")
+    slots = {
+        slot: fact.slots[slot] for fact in drawn for slot in fact.kind.slots if fact.kind.key in CORE_KEYS
+    }
+    slots |= {"name": name, "short": name.split(" the ")[0]}
+    if role:
+        slots |= {"role": role, "a_role_cap": f"{with_article(role).capitalize()}'s work"}
+    if "hates" in slots:
+        slots["hates_cap"] = slots["hates"].capitalize()
+    return Sheet(name, slots["short"], role, draw_voice(rng), tuple(drawn), unknown, slots)
+
+
+def _draw_facts(rng: random.Random, count: int, split: Split) -> list[Fact]:
+    """Facts that do not contradict each other: no kind twice about the same thing."""
+    kinds = {kind.key: kind for kind in fact_kinds()}
+    drawn: list[Fact] = []
+    seen: set[tuple[str, str]] = set()
+    pets: list[str] = []
+    relatives: list[dict[str, str]] = []
+    while len(drawn) < count:
+        is_core = rng.random() < CORE_SHARE and len(drawn) < CORE_UNTIL
+        key = rng.choice(CORE_KEYS) if is_core else rng.choice(fact_kinds()).key
+        if key in PET_KEYS and not pets:
+            key = "pet"
+        known = {"petname": pets[0]} if key in PET_KEYS else {}
+        if key in RELATIVE_KEYS and relatives and rng.random() < 0.4:
+            known |= rng.choice(relatives)
+        fact = draw_fact(kinds[key], rng, split, known)
+        mark = (key, fact.slots[REPEATABLE[key]] if key in REPEATABLE else "")
+        if mark in seen:
+            continue
+        seen.add(mark)
+        drawn.append(fact)
+        if key == "pet":
+            pets.append(fact.slots["petname"])
+        if key == "relativename":
+            relatives.append({"relative": fact.slots["relative"], "name": fact.slots["name"]})
+    rng.shuffle(drawn)
+    return drawn

@@ -1,0 +1,294 @@
+"""Train a miniature model from scratch: ``python -m understudy.miniature.train --help``.
+
+The schedule is a share of the training that has passed, the larger of tokens seen and time used;
+learning rate and curriculum follow it, so a run ends in time on a slower machine too. With
+``--minutes 0`` only the tokens count, and a run is repeatable to the last bit on one machine.
+"""
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import torch
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from understudy.atomic import write_json
+from understudy.miniature.batches import Batch, batches
+from understudy.miniature.tokens import CONTEXT_TOKENS, END, PAD, save_tokenizer, special_id, train_tokenizer
+
+__all__ = ["Settings", "build_model", "export_model", "train", "weighted_loss"]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a run depends on."""
+
+    output: Path
+    tokens: int = 14_000_000
+    minutes: float = 0.0
+    seed: int = 7
+    threads: int = 1
+    layers: int = 4
+    hidden: int = 256
+    heads: int = 4
+    intermediate: int = 704
+    vocabulary: int = 4096
+    learning_rate: float = 0.02
+    embedding_learning_rate: float = 3e-3
+    warmup_steps: int = 50
+    bfloat16: bool = True
+    checkpoint_seconds: float = 180.0
+    start: str = ""
+
+
+@dataclass
+class Progress:
+    """Where a run stands."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    pool: int = 0
+    loss: float = 0.0
+
+    def share(self, settings: Settings) -> float:
+        """Share of the training that has passed, from 0 to 1 and beyond."""
+        timed = self.seconds / (settings.minutes * 60) if settings.minutes else 0.0
+        return max(self.tokens / settings.tokens, timed)
+
+
+def build_model(settings: Settings, tokenizer: Tokenizer) -> LlamaForCausalLM:
+    """A Llama with fresh weights and tied embeddings."""
+    configuration = LlamaConfig(
+        vocab_size=settings.vocabulary,
+        hidden_size=settings.hidden,
+        intermediate_size=settings.intermediate,
+        num_hidden_layers=settings.layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads,
+        max_position_embeddings=CONTEXT_TOKENS,
+        tie_word_embeddings=True,
+        bos_token_id=None,
+        eos_token_id=special_id(tokenizer, END),
+        pad_token_id=special_id(tokenizer, PAD),
+    )
+    torch.manual_seed(settings.seed)
+    return LlamaForCausalLM(configuration)
+
+
+def weighted_loss(model: LlamaForCausalLM, batch: Batch, *, bfloat16: bool) -> tuple[torch.Tensor, float]:
+    """Cross-entropy weighted by token (nats), and the mean over the replies alone.
+
+    ``loss = sum(w * ce) / sum(w)``; the second value takes only tokens of weight 1 or more.
+    """
+    ids, weights = torch.from_numpy(batch.ids), torch.from_numpy(batch.weights).reshape(-1)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bfloat16):
+        hidden = model.model(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]
+        kept = weights > 0
+        logits = functional.linear(hidden.reshape(-1, hidden.shape[-1])[kept], model.lm_head.weight)
+    losses = functional.cross_entropy(logits.float(), ids[:, 1:].reshape(-1)[kept], reduction="none")
+    weights = weights[kept]
+    replies = weights >= 1.0
+    return (losses * weights).sum() / weights.sum(), float(losses.detach()[replies].mean())
+
+
+def schedule_at(settings: Settings, step: int, share: float) -> float:
+    """Factor of the learning rates: linear warm-up, then a cosine over the training, down to 4 %."""
+    warm = min(1.0, (step + 1) / settings.warmup_steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, share)))
+    return warm * (0.04 + 0.96 * cosine)
+
+
+def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for embeddings and norms.
+
+    On this data Muon reached after 150,000 tokens a lower loss than AdamW alone (at 3e-3) after 200,000,
+    at 15 % less speed.
+    """
+    named = list(model.model.named_parameters())
+    matrices = [tensor for name, tensor in named if tensor.dim() == 2 and "embed" not in name]
+    others = [tensor for name, tensor in named if tensor.dim() != 2 or "embed" in name]
+    return [
+        torch.optim.Muon(matrices, lr=settings.learning_rate, weight_decay=0.05, momentum=0.95),
+        torch.optim.AdamW(
+            others, lr=settings.embedding_learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
+        ),
+    ]
+
+
+def _save_checkpoint(
+    folder: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer], progress: Progress
+) -> None:
+    """Weights, optimizers and state; ``state.json`` is renamed into place last and names the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    marks = {
+        "weights": f"weights-{progress.step}.safetensors",
+        "optimizer": f"optimizer-{progress.step}.safetensors",
+    }
+    save_file(
+        {name: tensor.contiguous() for name, tensor in model.model.state_dict().items()},
+        folder / marks["weights"],
+    )
+    tensors = {
+        f"{number}.{index}.{name}": value
+        for number, optimizer in enumerate(optimizers)
+        for index, state in optimizer.state_dict()["state"].items()
+        for name, value in state.items()
+        if isinstance(value, torch.Tensor)
+    }
+    save_file(tensors, folder / marks["optimizer"])
+    write_json(folder / "state.json", {**asdict(progress), **marks})
+    for path in folder.glob("*-*.safetensors"):
+        if path.name not in marks.values():
+            path.unlink()
+
+
+def _load_checkpoint(
+    folder: Path, model: LlamaForCausalLM, optimizers: list[torch.optim.Optimizer]
+) -> Progress:
+    """The state of the last checkpoint, or a fresh one."""
+    if not (folder / "state.json").exists():
+        return Progress()
+    state = json.loads((folder / "state.json").read_text("utf-8"))
+    model.model.load_state_dict(load_file(folder / state.pop("weights")))
+    restored: dict[int, dict[int, dict[str, torch.Tensor]]] = {}
+    for name, value in load_file(folder / state.pop("optimizer")).items():
+        group, index, key = name.split(".", 2)
+        restored.setdefault(int(group), {}).setdefault(int(index), {})[key] = value
+    for number, optimizer in enumerate(optimizers):
+        optimizer.load_state_dict(
+            {"state": restored[number], "param_groups": optimizer.state_dict()["param_groups"]}
+        )
+    return Progress(**state)
+
+
+def _tokenizer(settings: Settings) -> Tokenizer:
+    path = settings.output / "model" / "tokenizer.json"
+    begun = Path(settings.start) / "model" / "tokenizer.json"
+    if path.exists() or (settings.start and begun.exists()):
+        tokenizer = Tokenizer.from_file(str(path if path.exists() else begun))
+        save_tokenizer(tokenizer, path.parent)
+        return tokenizer
+    tokenizer = train_tokenizer(settings.seed, vocabulary=settings.vocabulary)
+    save_tokenizer(tokenizer, path.parent)
+    return tokenizer
+
+
+def _begun_weights(run: Path) -> dict[str, torch.Tensor]:
+    """Weights of an earlier run with the same tokenizer, to begin from."""
+    state = json.loads((run / "checkpoint" / "state.json").read_text("utf-8"))
+    return load_file(run / "checkpoint" / state["weights"])
+
+
+def train(settings: Settings) -> Path:
+    """Train, or go on training, in ``settings.output``; gives the folder of the exported model."""
+    torch.set_num_threads(settings.threads)
+    tokenizer = _tokenizer(settings)
+    model = build_model(settings, tokenizer)
+    if settings.start:
+        model.model.load_state_dict(_begun_weights(Path(settings.start)))
+    optimizers = _optimizers(model, settings)
+    progress = _load_checkpoint(settings.output / "checkpoint", model, optimizers)
+    write_json(settings.output / "settings.json", {**asdict(settings), "output": settings.output.name})
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters, from step {progress.step}", flush=True)
+    stream = batches(tokenizer, settings.seed, lambda: progress.share(settings), progress.pool)
+    _loop(settings, model, optimizers, progress, stream)
+    _save_checkpoint(settings.output / "checkpoint", model, optimizers, progress)
+    return export_model(model, tokenizer, settings.output / "model")
+
+
+def _loop(
+    settings: Settings,
+    model: LlamaForCausalLM,
+    optimizers: list[torch.optim.Optimizer],
+    progress: Progress,
+    stream: Iterator[Batch],
+) -> None:
+    groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+    peaks = [
+        settings.learning_rate if optimizer is optimizers[0] else settings.embedding_learning_rate
+        for optimizer in optimizers
+        for _ in optimizer.param_groups
+    ]
+    began, before = time.monotonic(), progress.seconds
+    saved = logged = began
+    smooth, recent = progress.loss, 0
+    while (share := progress.share(settings)) < 1:
+        batch = next(stream)
+        factor = schedule_at(settings, progress.step, share)
+        for group, peak in zip(groups, peaks, strict=True):
+            group["lr"] = peak * factor
+        loss, reply_loss = weighted_loss(model, batch, bfloat16=settings.bfloat16)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        smooth = reply_loss if not smooth else 0.98 * smooth + 0.02 * reply_loss
+        now = time.monotonic()
+        progress.step, progress.tokens = progress.step + 1, progress.tokens + batch.tokens
+        progress.seconds, progress.loss = before + now - began, smooth
+        recent += batch.tokens
+        if now - logged > 15:
+            _log(progress, settings, recent / (now - logged))
+            logged, recent = now, 0
+        if now - saved > settings.checkpoint_seconds:
+            progress.pool += 1_000  # a resumed run draws text that it has not seen
+            _save_checkpoint(settings.output / "checkpoint", model, optimizers, progress)
+            saved = now
+
+
+def _log(progress: Progress, settings: Settings, tokens_per_second: float) -> None:
+    share = progress.share(settings)
+    left = progress.seconds / share * (1 - share)
+    print(
+        f"step {progress.step} tokens {progress.tokens:,} share {share:.3f} loss {progress.loss:.3f} "
+        f"{tokens_per_second:,.0f} tokens/s, {left / 60:.1f} min left",
+        flush=True,
+    )
+
+
+def export_model(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) -> Path:
+    """Write ``model`` in bfloat16 with its configuration; the tokenizer's files are written too."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_tokenizer(tokenizer, folder)
+    weights = {
+        f"model.{name}": tensor.to(torch.bfloat16).contiguous()
+        for name, tensor in model.model.state_dict().items()
+    }
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").chmod(0o644)
+    configuration = model.config.to_diff_dict() | {"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}
+    write_json(folder / "config.json", configuration)
+    ends = {"eos_token_id": model.config.eos_token_id, "pad_token_id": model.config.pad_token_id}
+    write_json(folder / "generation_config.json", ends | {"do_sample": True, "temperature": 0.7})
+    return folder
+
+
+def _settings(arguments: list[str]) -> Settings:
+    parser = argparse.ArgumentParser(prog="python -m understudy.miniature.train", description=__doc__)
+    parser.add_argument("output", type=Path, help="folder of the run: checkpoint/, model/, settings.json")
+    for name, value in asdict(Settings(Path())).items():
+        if name == "output":
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=value)
+        else:
+            parser.add_argument(flag, type=type(value), default=value, help=f"default {value}")
+    return Settings(**vars(parser.parse_args(arguments)))
+
+
+if __name__ == "__main__":
+    print(train(_settings(sys.argv[1:])))
