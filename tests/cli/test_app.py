@@ -1,0 +1,65 @@
+"""The command line's frame: it starts light, and errors are one message."""
+
+import subprocess
+import sys
+
+import pytest
+
+from understudy import __version__
+
+HEAVY = ("torch", "transformers", "openai", "scipy", "sklearn", "matplotlib", "fastapi", "numpy", "pydantic")
+
+
+def run(*words: str, **options) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "understudy", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+def test_starting_imports_nothing_heavy():
+    code = f"import sys, understudy.cli.app; print([m for m in {HEAVY} if m in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
+
+
+def test_help_names_every_command_and_ends_with_commands_to_paste():
+    shown = run("--help").stdout
+    for command in ("init", "import", "build", "check", "show-mask", "train", "evaluate", "cost", "report"):
+        assert command in shown
+    assert shown.rstrip().splitlines()[-1].strip() == "understudy run iroh"
+
+
+def test_version():
+    assert run("--version").stdout.strip() == f"understudy {__version__}"
+
+
+@pytest.mark.parametrize("command", ["build", "train", "evaluate", "cost", "report", "chat", "run"])
+def test_a_folder_without_a_character_is_one_message_with_the_remedy(tmp_path, command):
+    ended = run(command, "nobody", cwd=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "understudy: nobody: holds no character.yaml. Create it with: understudy init nobody\n"
+    )
+    assert ended.stdout == ""
+
+
+def test_an_unknown_command_is_misuse():
+    ended = run("perform")
+    assert ended.returncode == 2
+    assert "No such command 'perform'" in ended.stderr
+
+
+def test_a_full_disk_is_one_message(tmp_path, monkeypatch, capsys):
+    import errno
+
+    from understudy.cli import app as frame
+
+    def fail():
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "verdict.json"))
+
+    monkeypatch.setattr(frame, "app", fail)
+    with pytest.raises(SystemExit) as ended:
+        frame.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "verdict.json: No space left on device. Free some space" in said
+    assert "Traceback" not in said
