@@ -4,6 +4,7 @@ import errno
 import json
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,17 @@ def test_a_job_may_stop_after_any_step(finished, job: Job, step: int) -> None:
     assert job.weights() == whole.weights()
 
 
+@pytest.fixture
+def _fresh_accelerate() -> Iterator[None]:
+    """Accelerate remembers the precision of a process; a real job has a process of its own."""
+    from accelerate.state import AcceleratorState
+
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
+
+
+@pytest.mark.usefixtures("_fresh_accelerate")
 def test_bf16_resumes_bitwise_too(finished, job: Job) -> None:
     whole, _ = finished
     job.spec["precision"] = "bf16"
