@@ -24,13 +24,13 @@ def app():
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    folder, run = set_stage(tmp_path_factory.mktemp("command"))
+    folder, run = set_stage(tmp_path_factory.mktemp("command"), lines=300)
     verdict = evaluate(folder, run, Stage(folder), Settings(seed=0, concurrency=16).quick())
     return folder, run, verdict.as_dict()
 
 
 def test_a_current_verdict_is_printed_again_without_asking_anybody(app, judged):
-    folder, run, _ = judged
+    folder, *_ = judged
     result = CliRunner().invoke(app, [str(folder.root), "--quick"])
 
     assert result.exit_code == 0, result.output
@@ -47,7 +47,7 @@ def test_json_is_the_verdict_and_nothing_else(app, judged):
 
 
 def test_a_character_without_a_trained_run_is_told_to_train(app, tmp_path):
-    folder, run = set_stage(tmp_path)
+    folder, run = set_stage(tmp_path, lines=100)
     (run / "job.json").unlink()
 
     result = CliRunner().invoke(app, [str(folder.root)])

@@ -1,14 +1,17 @@
 """An evaluation from a trained run to its verdict, with models in memory."""
 
 import json
+import shutil
 
 import pytest
 
 from understudy.atomic import write_json
+from understudy.character.character import load_character
 from understudy.errors import EvaluationError, ProviderError
 from understudy.evaluation import Settings, current_verdict, evaluate, load_verdict
 from understudy.evaluation.replies import RowFile
 from understudy.evaluation.score import DIRECTIONS
+from understudy.folder import open_folder
 
 from .stage import TUNED, Stage, set_stage
 
@@ -55,7 +58,9 @@ def test_the_verdict_holds_every_arm_and_score_with_interval_and_count(evaluated
     assert row["arms"][0]["prompt_tokens"] > 500 > row["arms"][2]["prompt_tokens"] > 0
     assert row["training"]["fine_tuned_model"] == TUNED
     assert len(row["probes"]["sha256"]) == 64
-    assert row["limits"] and row["seeds"] and row["versions"]["understudy"]
+    assert row["limits"]
+    assert row["seeds"]
+    assert row["versions"]["understudy"]
 
 
 def test_a_model_that_plays_well_is_told_from_one_that_does_not(evaluated):
@@ -86,29 +91,24 @@ def test_every_reply_stands_in_the_file_with_what_was_sent(evaluated):
     assert bare["messages"][0]["role"] != "system"
 
 
-def test_asking_again_costs_nothing_and_finds_the_verdict_current(evaluated):
+def test_asking_again_costs_nothing_and_gives_the_same_figures(evaluated):
     folder, run, stage, _, row = evaluated
     asked = stage.asked, stage.scored
 
     assert current_verdict(folder, run, FEW)["hashes"] == row["hashes"]
-    evaluate(folder, run, stage, FEW)
+    again = evaluate(folder, run, stage, FEW).as_dict()
 
     assert (stage.asked, stage.scored) == asked
+    assert again["arms"] == row["arms"]
+    assert again["comparisons"] == row["comparisons"]
     assert current_verdict(folder, run, FEW.quick()) is None
 
 
-def test_the_figures_are_the_same_each_time(evaluated):
-    folder, run, stage, _, row = evaluated
-    again = evaluate(folder, run, stage, FEW).as_dict()
-
-    assert again["arms"] == row["arms"]
-    assert again["comparisons"] == row["comparisons"]
-
-
-def test_a_changed_sheet_makes_the_verdict_old(tmp_path):
-    folder, run = set_stage(tmp_path)
-    stage = Stage(folder)
-    evaluate(folder, run, stage, FEW)
+def test_a_changed_sheet_makes_the_verdict_old(evaluated, tmp_path):
+    shutil.copytree(evaluated[0].root, tmp_path / "ophelia")
+    folder = open_folder(tmp_path / "ophelia")
+    run = folder.run(evaluated[1].name)
+    assert current_verdict(folder, run, FEW)
     text = folder.character.read_text(encoding="utf-8")
     folder.character.write_text(text.replace("nineteen", "twenty"), encoding="utf-8")
 
@@ -116,7 +116,7 @@ def test_a_changed_sheet_makes_the_verdict_old(tmp_path):
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path):
-    folder, run = set_stage(tmp_path)
+    folder, run = set_stage(tmp_path, lines=300)
     stage = Stage(folder)
     stage.fails_after = 100
     with pytest.raises(ProviderError, match="stopped"):
@@ -135,7 +135,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(tmp_path):
 
 
 def test_a_provider_that_cannot_score_leaves_likelihood_out_and_says_so(tmp_path):
-    folder, run = set_stage(tmp_path)
+    folder, run = set_stage(tmp_path, lines=300)
     stage = Stage(folder)
     stage.scores = False
     row = evaluate(folder, run, stage, FEW).as_dict()
@@ -149,13 +149,9 @@ def test_a_provider_that_cannot_score_leaves_likelihood_out_and_says_so(tmp_path
 
 
 def test_requests_that_are_refused_are_missing_not_bad(tmp_path):
-    folder, run = set_stage(tmp_path)
+    folder, run = set_stage(tmp_path, lines=300)
     stage = Stage(folder)
-    long = sum(len(line) for line in folder.character.read_text(encoding="utf-8").splitlines()[:3])
-    from understudy.character.character import load_character
-
-    prompt = len(load_character(folder.character).long_prompt())
-    stage.longest = prompt + 60 + 0 * long
+    stage.longest = len(load_character(folder.character).long_prompt()) + 60
     row = evaluate(folder, run, stage, FEW).as_dict()
 
     assert any("refused" in limit and "cheap+long" in limit for limit in row["limits"])
@@ -164,7 +160,7 @@ def test_requests_that_are_refused_are_missing_not_bad(tmp_path):
 
 
 def test_a_prompt_that_never_fits_is_one_clear_message(tmp_path):
-    folder, run = set_stage(tmp_path)
+    folder, run = set_stage(tmp_path, lines=100)
     stage = Stage(folder)
     stage.longest = 500
 
@@ -173,7 +169,7 @@ def test_a_prompt_that_never_fits_is_one_clear_message(tmp_path):
 
 
 def test_a_run_without_a_model_says_how_to_get_one(tmp_path):
-    folder, run = set_stage(tmp_path)
+    folder, run = set_stage(tmp_path, lines=100)
     write_json(run / "job.json", {"id": "ftjob-1", "status": "running"})
 
     with pytest.raises(EvaluationError, match=r"its job is running\).*understudy train ophelia"):
@@ -181,7 +177,7 @@ def test_a_run_without_a_model_says_how_to_get_one(tmp_path):
 
 
 def test_a_run_that_was_trained_on_other_data_is_refused(tmp_path):
-    folder, run = set_stage(tmp_path)
+    folder, run = set_stage(tmp_path, lines=100)
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     write_json(run / "config.json", {**config, "dataset": {"training.jsonl": "0" * 64}})
 

@@ -46,7 +46,7 @@ class FactSheet:
     def __init__(self, facts: Iterable[Fact], real_replies: Sequence[str] = ()) -> None:
         self.facts = {fact.id: fact for fact in facts}
         self._answers = {
-            fact.id: [(words(a), frozenset(content_words(a))) for a in fact.expected]
+            fact.id: [(_searcher(words(a)), frozenset(content_words(a))) for a in fact.expected if words(a)]
             for fact in self.facts.values()
         }
         self.usual = self._usual(real_replies)
@@ -58,12 +58,12 @@ class FactSheet:
 
     def _mentioned(self, reply: str, known: set[str]) -> set[str]:
         """Facts whose expected answer stands in the reply, apart from answers made of ``known`` words."""
-        clauses = _clauses(reply)
-        found = set()
-        for fact, answers in self._answers.items():
-            if any(not stems <= known and _positions(clauses, wanted) for wanted, stems in answers):
-                found.add(fact)
-        return found
+        text = " | ".join(" ".join(clause) for clause in _clauses(reply))
+        return {
+            fact
+            for fact, answers in self._answers.items()
+            if any(not stems <= known and searcher.search(text) for searcher, stems in answers)
+        }
 
     def is_dump(self, reply: str, fact: str | None = None, question: str = "") -> bool:
         """Whether the reply lists the world instead of answering.
@@ -91,6 +91,12 @@ class FactSheet:
 
 def _clauses(text: str) -> list[list[str]]:
     return [words(piece) for piece in CLAUSE.split(text.replace("’", "'")) if piece.strip()]
+
+
+def _searcher(wanted: list[str]) -> re.Pattern[str]:
+    """Finds the words in normalised text, the last of them in any of the usual endings."""
+    endings = "|".join(re.escape(ending) for ending in ENDINGS)
+    return re.compile(rf"(?<![\w']){re.escape(' '.join(wanted))}(?:{endings})(?![\w'])")
 
 
 def _fits(word: str, wanted: str) -> bool:

@@ -8,42 +8,30 @@ from understudy.evaluation.probes import ProbeSet
 __all__ = ["list_limits"]
 
 
+MINIATURE = (
+    "{model} is a miniature model of a few million parameters. It shows that the method works on this machine; "
+    "nothing it shows is claimed for large models."
+)
+ALWAYS = (
+    "One training seed: another seed gives other figures, and this spread is not in the intervals.",
+    "The intervals cover the choice of probes, not of the character's author or of the people who will talk with "
+    "it. Per category there are few probes; see the counts.",
+    "AI disclaimers and honesty are found by patterns, whose precision and recall on labelled replies stand under "
+    "'detectors'; a wording they do not know counts as no disclosure.",
+    "Style is a classifier's opinion and relevance a word matcher's; no person and no large model judged the "
+    "replies. Crisis replies are not scored.",
+    "Style does not see whether a reply makes sense: nonsense in the character's words sounds like it. Read it "
+    "beside relevance and likelihood.",
+    "Replayed conversations go on with the real replies, so drift that feeds on itself is not seen.",
+)
+
+
 def list_limits(
     base_model: str, character: Character, probes: ProbeSet, missing: Mapping[str, int], note: str | None
 ) -> list[str]:
     """Sentences for the reader, the weightiest first."""
-    limits = []
-    if "understudy/mini" in base_model:
-        limits.append(
-            f"{base_model} is a miniature model of a few million parameters. It shows that the method "
-            f"works on this "
-            "machine; nothing it shows is claimed for large models."
-        )
-    limits.append(
-        "One training seed: another seed gives other figures, and this spread is not in the intervals."
-    )
-    limits.append(
-        "The intervals cover the choice of probes, not of the character's author or of the people "
-        "who will talk "
-        "with it. Per category there are few probes; see the counts."
-    )
-    limits.append(
-        "AI disclaimers and honesty are found by patterns, whose precision and recall on labelled "
-        "replies stand "
-        "under 'detectors'; a wording they do not know counts as no disclosure."
-    )
-    limits.append(
-        "Style is a classifier's opinion and relevance a word matcher's; no person and no large "
-        "model judged the "
-        "replies. Crisis replies are not scored."
-    )
-    limits.append(
-        "Style does not see whether a reply makes sense: nonsense in the character's words sounds like it. Read it "
-        "beside relevance and likelihood."
-    )
-    limits.append(
-        "Replayed conversations go on with the real replies, so drift that feeds on itself is not seen."
-    )
+    limits = [MINIATURE.format(model=base_model)] if "understudy/mini" in base_model else []
+    limits += ALWAYS
     limits += [
         f"{count} requests of {name} were refused and are missing."
         for name, count in missing.items()
