@@ -64,6 +64,18 @@ def test_an_unknown_run_names_the_known_ones(app, judged):
     assert run.name in str(result.exception)
 
 
+def test_a_run_from_another_provider_is_not_sought_on_this_machine(app, tmp_path):
+    folder, run = set_stage(tmp_path, lines=100)
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    elsewhere = {**config, "provider": {"name": "openai", "base_url": "https://api.openai.com/v1"}}
+    (run / "config.json").write_text(json.dumps(elsewhere), encoding="utf-8")
+
+    result = CliRunner().invoke(app, [str(folder.root)])
+
+    assert isinstance(result.exception, ConfigError)
+    assert "--provider openai" in str(result.exception)
+
+
 def test_spending_is_counted_and_needs_a_yes(app, judged, monkeypatch):
     folder, _, _ = judged
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")

@@ -63,6 +63,7 @@ def evaluate_command(
 
     folder = open_folder(name)
     run_folder = _trained_run(folder, run, name)
+    _refuse_stranger(run_folder, provider)
     settings = Settings(seed=seed, temperature=0.0 if greedy else 0.7, concurrency=concurrency)
     settings = settings.quick() if quick else settings
     found, reused = evaluate_showing_progress(
@@ -124,6 +125,29 @@ def _trained_run(folder: CharacterFolder, run: str | None, name: str) -> Path:
         except (OSError, ValueError, AttributeError):
             continue
     raise ConfigError(f"{folder.runs}: no run has a trained model yet. Train one: understudy train {name}")
+
+
+def _refuse_stranger(run: Path, provider: str | None) -> None:
+    """A model that was trained elsewhere answers only there, and there it may cost money.
+
+    Raises:
+        ConfigError: The run's provider is another one than this machine, and none was named.
+    """
+    import json
+
+    from understudy.errors import ConfigError
+
+    try:
+        config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+        where = config.get("provider") or {}
+    except (OSError, ValueError, AttributeError):
+        return
+    if provider is None and where.get("name") not in (None, "local"):
+        address = "openai" if where["name"] == "openai" else where.get("base_url") or where["name"]
+        raise ConfigError(
+            f"{run.name} was trained at {where['name']}, and its model answers only there. Evaluate it with: "
+            f"--provider {address}"
+        )
 
 
 def _ask(

@@ -9,19 +9,19 @@ __all__ = ["list_limits"]
 
 
 MINIATURE = (
-    "{model} is a miniature model of a few million parameters. It shows that the method works on this machine; "
-    "nothing it shows is claimed for large models."
+    "{model} is a miniature model of a few million parameters. It shows that the method works on this "
+    "machine; nothing it shows is claimed for large models."
 )
 ALWAYS = (
     "One training seed: another seed gives other figures, and this spread is not in the intervals.",
-    "The intervals cover the choice of probes, not of the character's author or of the people who will talk with "
-    "it. Per category there are few probes; see the counts.",
-    "AI disclaimers and honesty are found by patterns, whose precision and recall on labelled replies stand under "
-    "'detectors'; a wording they do not know counts as no disclosure.",
+    "The intervals cover the choice of probes, not of the character's author or of the people who will talk "
+    "with it. Per category there are few probes; see the counts.",
+    "AI disclaimers and honesty are found by patterns, whose precision and recall on labelled replies stand "
+    "under 'detectors'; a wording they do not know counts as no disclosure.",
     "Style is a classifier's opinion and relevance a word matcher's; no person and no large model judged the "
     "replies. Crisis replies are not scored.",
-    "Style does not see whether a reply makes sense: nonsense in the character's words sounds like it. Read it "
-    "beside relevance and likelihood.",
+    "Style does not see whether a reply makes sense: nonsense in the character's words sounds like it. Read "
+    "it beside relevance and likelihood.",
     "Replayed conversations go on with the real replies, so drift that feeds on itself is not seen.",
 )
 
