@@ -183,6 +183,28 @@ def measure(folder: Path, *, sheets: int, seed: int, threads: int) -> dict[str, 
     }
 
 
+def samples(folder: Path, *, seed: int, threads: int) -> str:
+    """Unedited exchanges as Markdown: small talk without a prompt, by name, and under one held-out sheet."""
+    rng, speaker = random.Random(f"samples {seed}"), Speaker(folder, threads)
+    sheet, prompt = held_out_sheet(rng, 8)
+    facts = [fact_exchange(sheet, index, rng, "held_out").user for index in range(4)]
+    asked = [("", question) for question in (*SMALL_TALK, TEASING[0], SINCERE[0])]
+    asked += [(f"You are {sheet.name}.", question) for question in ("Who are you?", TEASING[1])]
+    asked += [(prompt, question) for question in (*facts, *SMALL_TALK, TEASING[2], SINCERE[1])]
+    replies = speaker.replies([_ask(system, question) for system, question in asked])
+    titles = {"": "No system prompt", f"You are {sheet.name}.": f'"You are {sheet.name}."'}
+    lines, before = [], None
+    for (system, question), reply in zip(asked, replies, strict=True):
+        if system != before:
+            quoted = (
+                "" if system in titles else "\n\n" + "\n".join(f"    {line}" for line in system.splitlines())
+            )
+            lines.append(f"\n**{titles.get(system, 'Under this sheet')}**{quoted}\n")
+        lines.append(f"- {question}  \n  *{reply}*")
+        before = system
+    return "\n".join(lines)
+
+
 def table(result: dict[str, Any]) -> str:
     """The figures as a Markdown table in per cent."""
     lines = ["| Measured | Value | 95 % interval | Count |", "| --- | --- | --- | --- |"]
@@ -202,12 +224,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", type=Path, help="write the figures there as JSON")
+    parser.add_argument("--samples", action="store_true", help="print unedited exchanges instead")
     arguments = parser.parse_args()
     folder = arguments.folder
     if folder is None:
         import understudy_miniatures
 
         folder = understudy_miniatures.path("mini")
+    if arguments.samples:
+        print(samples(folder, seed=arguments.seed, threads=arguments.threads))
+        return
     result = measure(folder, sheets=arguments.sheets, seed=arguments.seed, threads=arguments.threads)
     print(table(result))
     if arguments.output:

