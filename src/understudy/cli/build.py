@@ -73,7 +73,9 @@ def _print_counts(manifest: Manifest) -> None:
         rows.append([f"{split}.jsonl", *(f"{value:,}" for value in values if value is not None)])
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     for cells in (headings, *rows):
-        first, *others = (cell.ljust(w) if not i else cell.rjust(w)
-                          for i, (cell, w) in enumerate(zip(cells, widths, strict=True)))
+        first, *others = (
+            cell.ljust(w) if not i else cell.rjust(w)
+            for i, (cell, w) in enumerate(zip(cells, widths, strict=True))
+        )
         print("  ".join([first, *others]))
     print()

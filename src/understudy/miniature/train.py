@@ -9,6 +9,7 @@ import argparse
 import json
 import math
 import os
+import random
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
@@ -25,9 +27,12 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from understudy.atomic import write_json
 from understudy.miniature.batches import Batch, batches
+from understudy.miniature.prose import draw_windows, load_prose, share_of_prose
 from understudy.miniature.tokens import CONTEXT_TOKENS, END, PAD, save_tokenizer, special_id, train_tokenizer
 
 __all__ = ["Settings", "build_model", "export_model", "train", "weighted_loss"]
+
+PROSE_WINDOWS = 12
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Settings:
     bfloat16: bool = True
     checkpoint_seconds: float = 180.0
     start: str = ""
+    extra_text: str = ""
+    extra_share: float = 0.7
 
 
 @dataclass
@@ -203,9 +210,26 @@ def train(settings: Settings) -> Path:
     write_json(settings.output / "settings.json", {**asdict(settings), "output": settings.output.name})
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, from step {progress.step}", flush=True)
     stream = batches(tokenizer, settings.seed, lambda: progress.share(settings), progress.pool)
+    if settings.extra_text:
+        stream = _with_prose(settings, tokenizer, stream, progress)
     _loop(settings, model, optimizers, progress, stream)
     _save_checkpoint(settings.output / "checkpoint", model, optimizers, progress)
     return export_model(model, tokenizer, settings.output / "model")
+
+
+def _with_prose(
+    settings: Settings, tokenizer: Tokenizer, stream: Iterator[Batch], progress: Progress
+) -> Iterator[Batch]:
+    """The conversations' batches with batches of prose between them."""
+    prose = load_prose([Path(path) for path in settings.extra_text.split(",")], tokenizer)
+    print(f"{len(prose):,} tokens of prose", flush=True)
+    rng = random.Random(f"prose {settings.seed} {progress.step}")
+    while True:
+        if rng.random() < share_of_prose(progress.share(settings), settings.extra_share):
+            ids = draw_windows(prose, PROSE_WINDOWS, rng)
+            yield Batch(ids, np.ones((len(ids), ids.shape[1] - 1), dtype=np.float32), ids.size)
+        else:
+            yield next(stream)
 
 
 def _loop(
@@ -235,7 +259,8 @@ def _loop(
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        smooth = reply_loss if not smooth else 0.98 * smooth + 0.02 * reply_loss
+        if batch.weights.min() < 1:  # prose has no replies; its loss would hide theirs
+            smooth = reply_loss if not smooth else 0.98 * smooth + 0.02 * reply_loss
         now = time.monotonic()
         progress.step, progress.tokens = progress.step + 1, progress.tokens + batch.tokens
         progress.seconds, progress.loss = before + now - began, smooth
