@@ -102,13 +102,22 @@ def test_a_line_that_answers_nobody_is_counted():
 
 
 def test_long_conversations_are_cut_before_the_other_side_and_keep_their_group():
-    turns = [(("Bob", f"Q{i}."), ("Ann", f"A{i}.")) for i in range(10)]
+    turns = [turn for i in range(10) for turn in (("Bob", f"Q{i}."), ("Ann", f"A{i}."))]
+    short = [turn for i in range(3) for turn in (("Bob", f"Hi {i}."), ("Ann", "Yes."), "Cut to the sea.")]
 
-    dialogues = cut(*[turn for pair in turns for turn in pair], max_messages=7)
+    dialogues = cut(*short, *turns, max_messages=7)[3:]
 
     assert [len(dialogue.messages) for dialogue in dialogues] == [6, 6, 6, 2]
     assert all(dialogue.messages[0].role == "user" for dialogue in dialogues)
     assert len({dialogue.group for dialogue in dialogues}) == 1
+
+
+def test_one_long_talk_between_two_can_still_be_divided():
+    turns = [turn for i in range(10) for turn in (("Bob", f"Q{i}."), ("Ann", f"A{i}."))]
+
+    dialogues = cut(*turns, max_messages=6)
+
+    assert [dialogue.group for dialogue in dialogues] == ["play/1/1", "play/1/2", "play/1/3", "play/1/4"]
 
 
 def test_episodes_are_groups_when_there_are_enough_of_them():

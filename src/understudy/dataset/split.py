@@ -170,8 +170,10 @@ def split_groups(dialogues: Sequence[Dialogue], recipe: Recipe) -> Splitting:
     sizes = Counter(dialogue.group for dialogue in dialogues)
     if len(sizes) < 2 and recipe.test_share > 0:
         raise DatasetError(
-            f"All {len(dialogues)} dialogues belong to one group ({next(iter(sizes), 'none')!r}), and groups "
-            "are never cut, so nothing can be held out to test on. Give each scene or topic its own "
+            "There is only one dialogue, so nothing can be held out to test on. Import or write more."
+            if len(dialogues) < 2
+            else f"All {len(dialogues)} dialogues belong to one group ({next(iter(sizes), 'none')!r}), and "
+            "groups are never cut, so nothing can be held out to test on. Give each scene or topic its own "
             "'group' in dialogues.jsonl."
         )
     repeats = _repeats(dialogues, recipe.near_duplicate)

@@ -18,6 +18,8 @@ __all__ = ["cut_dialogues", "dialogue_id"]
 
 # Fewer groups than this cannot be split into four parts of use: then every conversation is one.
 MIN_GROUPS = 12
+# Fewer conversations cannot fill the four parts: then the pieces of a long one are divided.
+MIN_CONVERSATIONS = 4
 
 # Narration that ends a conversation: the picture moves elsewhere, time passes, people come or go.
 _BREAK = re.compile(
@@ -63,7 +65,8 @@ def cut_dialogues(
 
     Returns:
         Dialogues that end with the character's reply. Their group is the episode or act, or, where
-        fewer than ``MIN_GROUPS`` of those have replies, the single conversation.
+        fewer than ``MIN_GROUPS`` of those have replies, the single conversation. Where even those are
+        fewer than ``MIN_CONVERSATIONS``, as in one long talk between two, each dialogue is a group.
     """
     conversations = [
         (group, conversation)
@@ -71,14 +74,17 @@ def cut_dialogues(
         for conversation in _conversations(_turns(scene, speakers, options, skipped), options, skipped)
     ]
     by_conversation = len({group for group, _ in conversations}) < MIN_GROUPS
+    by_piece = len(conversations) < MIN_CONVERSATIONS
     seen: Counter[str] = Counter()
     dialogues = []
     for group, conversation in conversations:
         seen[group] += 1
         name = "/".join(part for part in (prefix, group) if part)
         name = f"{name}/{seen[group]}" if by_conversation else name
-        for piece in _pieces(conversation, options):
-            dialogues.append(_dialogue(piece, name, prefix, options))
+        pieces = list(_pieces(conversation, options))
+        for number, piece in enumerate(pieces, 1):
+            part = f"{name}/{number}" if by_piece and len(pieces) > 1 else name
+            dialogues.append(_dialogue(piece, part, prefix, options))
     return dialogues
 
 
