@@ -1,11 +1,12 @@
 """The character's folder: where each stage's noun lies."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.errors import ConfigError
 
-__all__ = ["CharacterFolder", "open_folder"]
+__all__ = ["CharacterFolder", "open_folder", "typed"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,18 @@ class CharacterFolder:
         """Folder of one run."""
         return self.runs / run_id
 
+    def existing_run(self, run_id: str) -> Path:
+        """Folder of one run that was started.
+
+        Raises:
+            ConfigError: There is none of that name; those that exist are named.
+        """
+        folder = self.run(run_id)
+        if not run_id or not folder.is_dir():
+            known = ", ".join(sorted(p.name for p in self.runs.glob("*") if p.is_dir())) or "none"
+            raise ConfigError(f"{folder}: there is no such run. Runs of this character: {known}.")
+        return folder
+
     def latest_run(self) -> Path | None:
         """The run that was started last, or ``None``. Run ids sort by time."""
         runs = sorted(p for p in self.runs.glob("*") if (p / "config.json").is_file())
@@ -52,5 +65,10 @@ def open_folder(name: str | Path) -> CharacterFolder:
     """
     root = Path(name)
     if not (root / "character.yaml").is_file():
-        raise ConfigError(f"{root}: holds no character.yaml. Create it with: understudy init {root}")
+        raise ConfigError(f"{root}: holds no character.yaml. Create it with: understudy init {typed(root)}")
     return CharacterFolder(root)
+
+
+def typed(path: str | Path) -> str:
+    """A path or name as a shell takes it: with quotes where it holds spaces."""
+    return shlex.quote(str(path))

@@ -1,11 +1,12 @@
 """Text file: bytes from anywhere, read as text with one clear error."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.errors import UnderstudyError
 
-__all__ = ["TextFile", "read_text_file"]
+__all__ = ["TextFile", "json_fault", "read_text_file"]
 
 MAX_BYTES = 256 * 1024 * 1024
 BINARY_STARTS = (b"\x89PNG", b"PK\x03\x04", b"%PDF", b"\xff\xd8\xff", b"GIF8", b"\x1f\x8b", b"\x7fELF")
@@ -83,3 +84,12 @@ def _decode(data: bytes, path: Path) -> tuple[str, str, tuple[str, ...]]:
             "or save the file as UTF-8."
         )
         return data.decode("cp1252", errors="replace"), "Windows-1252", (warning,)
+
+
+def json_fault(error: ValueError | RecursionError) -> str:
+    """What is wrong with JSON text that ``json.loads`` refused, in words for a person."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    if isinstance(error, RecursionError):
+        return "is nested too deeply"
+    return "holds a number with too many digits"

@@ -289,6 +289,18 @@ def test_files_that_cannot_be_read_are_problems(tmp_path):
     assert "one JSON document over many lines" in only(check_file(tmp_path / "list.jsonl")).message
 
 
+def test_text_in_utf16_is_one_problem(tmp_path):
+    (tmp_path / "chats.jsonl").write_bytes("\n".join(json.dumps(good(i)) for i in range(50)).encode("utf-16"))
+    assert only(check_file(tmp_path / "chats.jsonl")).message == "is UTF-16 text."
+
+
+def test_numbers_of_any_length_are_a_problem_of_their_line(tmp_path):
+    rows = [json.dumps(good(i)) for i in range(50)]
+    (tmp_path / "chats.jsonl").write_text("\n".join([*rows, '{"messages": ' + "9" * 5000 + "}"]))
+    problem = only(check_file(tmp_path / "chats.jsonl"))
+    assert (problem.line, problem.message) == (51, "holds a number with too many digits.")
+
+
 def test_only_jsonl_names_are_taken_but_stored_blobs_have_none(check):
     assert "only .jsonl is taken" in only(check(name="chats.json")).message
     assert check(name="0123abcd").problems == []

@@ -45,6 +45,10 @@ def test_half_characters_do_not_fail():
     assert count_text_tokens("a\ud800b") >= 1
 
 
+def test_texts_of_any_length_are_counted():
+    assert count_text_tokens("hi " * 700_000) == pytest.approx(700_000, rel=1e-4)
+
+
 def test_the_cookbook_formula():
     plain = [{"role": "user", "content": "Hello"}]
     assert count_example_tokens(plain) == 3 + 1 + 1 + 3

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from understudy.dialogue import ImportOptions, read_source
+from understudy.dialogue import ImportOptions, load_dialogues, read_source
 from understudy.errors import DialogueError
 
 USER = {"role": "user", "content": "Hi"}
@@ -90,6 +90,23 @@ def test_broken_lines_are_named_and_the_others_kept(tmp_path):
     assert len(reading.dialogues) == 1
     assert ["chat.jsonl:2" in reading.warnings[0], "chat.jsonl:4" in reading.warnings[1]] == [True, True]
     assert reading.skipped["line that is not JSON"] == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"), [("[" * 100_000, "nested too deeply"), ("9" * 5000, "many digits")]
+)
+def test_json_beyond_all_measure_is_named(tmp_path, line, fault):
+    good = json.dumps({"messages": [USER, REPLY]})
+
+    reading = read(tmp_path, text=f"{good}\n{line}\n")
+
+    assert len(reading.dialogues) == 1
+    assert "chat.jsonl:2" in reading.warnings[0]
+    assert fault in reading.warnings[0]
+
+    (tmp_path / "dialogues.jsonl").write_text(f"{line}\n")
+    with pytest.raises(DialogueError, match=rf"dialogues.jsonl:1: is not readable JSON \(.*{fault}"):
+        load_dialogues(tmp_path / "dialogues.jsonl")
 
 
 def test_the_toy_and_the_tool_file_of_the_cookbook(shared):

@@ -15,6 +15,7 @@ from typing import Any
 
 from understudy.character.png import PNG_SIGNATURE, PngText, TextChunk, read_png_text
 from understudy.errors import CardError
+from understudy.textfile import json_fault
 
 __all__ = ["CardContents", "read_container"]
 
@@ -221,7 +222,7 @@ def _parse(data: bytes, where: str) -> tuple[dict[str, Any], list[str]]:
             "Export the card again, or mend that place in a text editor."
         ) from error
     except (RecursionError, ValueError) as error:
-        raise CardError(f"{where}: the card's JSON cannot be read ({error}).") from error
+        raise CardError(f"{where}: the card's JSON {json_fault(error)}. Export the card again.") from error
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if not isinstance(value, dict):

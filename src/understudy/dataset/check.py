@@ -13,6 +13,7 @@ from understudy.dataset.problem import INVALID_COUNT, Place, Problem, ProblemLis
 from understudy.dataset.tokens import context_limit, count_example_tokens
 from understudy.errors import ConfigError, RenderingError
 from understudy.rendering import Renderer, learned_nothing
+from understudy.textfile import json_fault
 
 __all__ = ["CheckResult", "check_file"]
 
@@ -21,6 +22,15 @@ ADVISED_EXAMPLES = 50
 MAX_FILE_BYTES = 512 * 2**20
 MAX_EXAMPLES_WITH_IMAGES = 50_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+JSON_KINDS = {
+    list: "a JSON list",
+    str: "a JSON text",
+    int: "a JSON number",
+    float: "a JSON number",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True)
@@ -173,8 +183,11 @@ def _parse(data: bytes, place: Place) -> dict[str, Any] | None:
     except json.JSONDecodeError as error:
         place.error(f"is not JSON ({error.msg} at column {error.colno}): {text[:40]!r}", _json_remedy(text))
         return None
+    except ValueError as error:
+        place.error(f"{json_fault(error)}.", "Write the number shorter, or as text.")
+        return None
     if not isinstance(row, dict):
-        place.error(f"is a JSON {type(row).__name__}, not an object.", "Write one {...} per line.")
+        place.error(f"is {JSON_KINDS[type(row)]}, not an object.", "Write one {...} per line.")
         return None
     return row
 
@@ -244,6 +257,9 @@ def check_file(
     try:
         if _check_name(path, whole):
             for line, data in _lines(path):
+                if data.startswith(UTF16_MARKS) and not checking.examples:
+                    whole.error("is UTF-16 text.", "Save the file as UTF-8.")
+                    break
                 if data in (b"[", b"{") and not checking.examples:
                     whole.error(
                         "is one JSON document over many lines, not JSONL.",

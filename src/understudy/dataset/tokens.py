@@ -37,6 +37,8 @@ DEFAULT_ENCODING = "o200k_base"
 TOKENS_PER_MESSAGE = 3
 TOKENS_PER_NAME = 1
 TOKENS_PER_EXAMPLE = 3
+# The tokenizer refuses texts of many megabytes; each cut adds at most a token or two.
+LONGEST_PIECE = 500_000
 
 
 class _Encoding(Protocol):
@@ -85,7 +87,9 @@ def _encoding(name: str) -> _Encoding:
 def count_text_tokens(text: str, *, encoding: str = DEFAULT_ENCODING) -> int:
     """Tokens of a text; names of control tokens in it count as ordinary text."""
     # A lone surrogate, as broken JSON escapes leave it, has no UTF-8 form; the service counts "?" too.
-    return len(_encoding(encoding).encode_ordinary(text.encode("utf-8", "replace").decode()))
+    text = text.encode("utf-8", "replace").decode()
+    pieces = (text[start : start + LONGEST_PIECE] for start in range(0, len(text), LONGEST_PIECE))
+    return sum(len(_encoding(encoding).encode_ordinary(piece)) for piece in pieces)
 
 
 def _value_tokens(value: Any, encoding: str) -> int:

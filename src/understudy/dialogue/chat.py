@@ -12,7 +12,7 @@ from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.pairs import find_pair, make_pair
 from understudy.dialogue.scene import dialogue_id
 from understudy.errors import DialogueError
-from understudy.textfile import TextFile
+from understudy.textfile import TextFile, json_fault
 
 __all__ = ["looks_like_chat", "read_chat"]
 
@@ -99,7 +99,7 @@ def _rows(path: Path, text: str) -> tuple[list[tuple[int, Any]], list[str]]:
         except json.JSONDecodeError as error:
             problems.append(f"{path}:{number}: is not JSON ({error.msg} at column {error.colno}).")
         except (ValueError, RecursionError) as error:
-            problems.append(f"{path}:{number}: is not readable JSON ({error}).")
+            problems.append(f"{path}:{number}: is not readable JSON ({json_fault(error)}).")
     return rows, problems
 
 

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 from understudy.atomic import write_jsonl
 from understudy.errors import DialogueError
+from understudy.folder import typed
+from understudy.textfile import json_fault
 
 __all__ = ["Dialogue", "Message", "load_dialogues", "save_dialogues"]
 
@@ -91,7 +93,7 @@ def load_dialogues(path: Path) -> list[Dialogue]:
     except FileNotFoundError:
         raise DialogueError(
             f"{path}: no such file. Import or write dialogues first, for example: "
-            "understudy import NAME transcript.csv --speaker SPEAKER"
+            f"understudy import {typed(path.parent)} transcript.csv --speaker NAME"
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise DialogueError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
@@ -107,6 +109,8 @@ def load_dialogues(path: Path) -> list[Dialogue]:
             problems.append(f"{where}: is not JSON ({error.msg} at column {error.colno}).")
         except DialogueError as error:
             problems.append(str(error))
+        except (ValueError, RecursionError) as error:
+            problems.append(f"{where}: is not readable JSON ({json_fault(error)}).")
     if problems:
         raise DialogueError("\n".join(problems))
     return dialogues
