@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from understudy import __version__
+from understudy.cli.app import app
 
 HEAVY = ("torch", "transformers", "openai", "scipy", "sklearn", "matplotlib", "fastapi", "numpy", "pydantic")
 
@@ -26,6 +28,12 @@ def test_help_names_every_command_and_ends_with_commands_to_paste():
     for command in ("init", "import", "build", "check", "show-mask", "train", "evaluate", "cost", "report"):
         assert command in shown
     assert shown.rstrip().splitlines()[-1].strip() == "understudy run iroh"
+
+
+@pytest.mark.parametrize("command", [command.name for command in app.registered_commands])
+def test_the_help_of_every_command_has_an_example_to_paste(command):
+    shown = CliRunner().invoke(app, [command, "--help"]).stdout
+    assert f"xample: understudy {command} " in shown
 
 
 def test_version():

@@ -160,6 +160,10 @@ def test_show_mask_names_a_missing_example_or_file(built, model, tmp_path):
     assert isinstance(missing, ConfigError)
     assert "--example 99999 is not among them" in str(missing)
     assert isinstance(run("show-mask", tmp_path / "no.jsonl", "--model", model).exception, DatasetError)
+    (tmp_path / "a b").mkdir()
+    assert "no such file. Build a dataset: understudy build '" in str(
+        run("show-mask", tmp_path / "a b").exception
+    )
     (tmp_path / "bad.jsonl").write_text("[1]\n")
     assert isinstance(run("show-mask", tmp_path / "bad.jsonl", "--model", model).exception, DatasetError)
 

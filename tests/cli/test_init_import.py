@@ -1,6 +1,7 @@
 """``understudy init`` and ``understudy import`` as a person types them."""
 
 import json
+import shlex
 
 import pytest
 import typer
@@ -55,6 +56,13 @@ def test_any_name_makes_a_sheet_that_loads(tmp_path, name):
     run("init", "x", "--name", name)
 
     assert load_character(tmp_path / "x/character.yaml").name == " ".join(name.split())
+
+
+def test_commands_to_paste_quote_what_a_shell_would_cut(tmp_path):
+    output = run("init", "my iroh", "--name", "O'Neil").stdout
+
+    words = shlex.split(output.splitlines()[-1])
+    assert words == ["understudy", "import", "my iroh", "transcript.csv", "--speaker", "O'Neil"]
 
 
 def test_names_come_from_folders(tmp_path):

@@ -99,6 +99,15 @@ def test_chat_without_a_trained_model_says_how_to_get_one(server, folder):
     assert f"understudy train {folder.root}" in str(ended.exception)
 
 
+def test_chat_with_an_unknown_run_names_those_that_exist(server, folder):
+    folder.run("7").mkdir(parents=True)
+    ended = CliRunner().invoke(app, ["chat", str(folder.root), "--run", "8"])
+    assert isinstance(ended.exception, ConfigError)
+    assert "there is no such run. Runs of this character: 7." in str(ended.exception)
+    ended = CliRunner().invoke(app, ["chat", str(folder.root), "--run", "7"])
+    assert "has no trained model yet" in str(ended.exception)
+
+
 def test_chat_takes_the_newest_run_that_has_a_model(server, folder, model):
     for run, job in (("1", {"fine_tuned_model": model}), ("2", {"fine_tuned_model": None})):
         folder.run(run).mkdir(parents=True)

@@ -82,8 +82,10 @@ def test_train_spends_nothing_unasked(server, folder):
     assert "--yes" in err
     code, out, err = run("train", folder.root, "--provider", "openai", "--dry-run", **environment)
     assert code == 0
-    assert "about" in err
+    assert "about" in out
     assert "sk-canary" not in out + err
+    code, out, err = run("train", folder.root, "--provider", "openai", "--dry-run", "--json", **environment)
+    assert json.loads(out)["price_usd"] > 0
 
 
 def test_train_without_a_dataset_says_what_to_type(server, tmp_path):

@@ -51,6 +51,8 @@ def build_command(
 
 
 def _print(where: str, manifest: Manifest, name: str) -> None:
+    from understudy.folder import typed
+
     if manifest.reused:
         print(f"Nothing has changed since {manifest.created_at}, so the files were left as they are.")
     _print_counts(manifest)
@@ -61,7 +63,7 @@ def _print(where: str, manifest: Manifest, name: str) -> None:
     print(f"held out       {reasons['split']}")
     for note in manifest.notes:
         print(f"note           {note}")
-    print(f"\n{where}\nnext: understudy train {name}")
+    print(f"\n{where}\nnext: understudy train {typed(name)}")
 
 
 def _print_counts(manifest: Manifest) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from understudy.client.conversation import Conversation
+    from understudy.folder import CharacterFolder
 
 __all__ = ["chat_command"]
 
@@ -31,7 +31,10 @@ def chat_command(
         str | None, typer.Option(help="Base URL or name of another server. Default: this machine.")
     ] = None,
 ) -> None:
-    """Talk to the character. Replies appear as they are written."""
+    """Talk to the character. Replies appear as they are written.
+
+    Example: understudy chat iroh --say "Good morning!"
+    """
     from understudy.character.character import load_character
     from understudy.client import connect, resolve_provider
     from understudy.client.conversation import Conversation
@@ -45,7 +48,7 @@ def chat_command(
         raise ConfigError(f"--prompt {prompt!r} is not one of short, long, none.")
     conversation = Conversation(
         client=connect(resolve_provider(provider, allow_paid=provider is not None)),
-        model=model or trained_model(folder.runs, run, name),
+        model=model or trained_model(folder, run, name),
         system_prompt=prompts[prompt or "short"],
         temperature=temperature,
         max_tokens=max_tokens,
@@ -57,17 +60,19 @@ def chat_command(
     _talk(conversation, character.name, character.greeting)
 
 
-def trained_model(runs: Path, run: str | None, name: str) -> str:
+def trained_model(character: CharacterFolder, run: str | None, name: str) -> str:
     """The fine-tuned model of a run, by default the newest that has one.
 
     Raises:
-        ConfigError: No run has finished training.
+        ConfigError: There is no such run, or none has finished training.
     """
     import json
 
     from understudy.errors import ConfigError
+    from understudy.folder import typed
 
-    folders = [runs / run] if run else sorted(runs.glob("*"), reverse=True)
+    runs = character.runs
+    folders = [character.existing_run(run)] if run is not None else sorted(runs.glob("*"), reverse=True)
     for folder in folders:
         try:
             model = json.loads((folder / "job.json").read_text(encoding="utf-8")).get("fine_tuned_model")
@@ -75,8 +80,10 @@ def trained_model(runs: Path, run: str | None, name: str) -> str:
             continue
         if model:
             return str(model)
+    if run is not None:
+        raise ConfigError(f"{folders[0]}: has no trained model yet. Go on: understudy train {typed(name)}")
     raise ConfigError(
-        f"{runs}: no run has a trained model yet. Train one: understudy train {name}, "
+        f"{runs}: no run has a trained model yet. Train one: understudy train {typed(name)}, "
         "or name a model: --model understudy/mini"
     )
 

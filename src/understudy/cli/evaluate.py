@@ -112,19 +112,19 @@ def _trained_run(folder: CharacterFolder, run: str | None, name: str) -> Path:
     import json
 
     from understudy.errors import ConfigError
+    from understudy.folder import typed
 
     if run is not None:
-        if not folder.run(run).is_dir():
-            known = ", ".join(sorted(p.name for p in folder.runs.glob("*") if p.is_dir())) or "none"
-            raise ConfigError(f"{folder.run(run)}: there is no such run. Runs of this character: {known}.")
-        return folder.run(run)
+        return folder.existing_run(run)
     for candidate in sorted(folder.runs.glob("*"), reverse=True):
         try:
             if json.loads((candidate / "job.json").read_text(encoding="utf-8")).get("fine_tuned_model"):
                 return candidate
         except (OSError, ValueError, AttributeError):
             continue
-    raise ConfigError(f"{folder.runs}: no run has a trained model yet. Train one: understudy train {name}")
+    raise ConfigError(
+        f"{folder.runs}: no run has a trained model yet. Train one: understudy train {typed(name)}"
+    )
 
 
 def _refuse_stranger(run: Path, provider: str | None) -> None:

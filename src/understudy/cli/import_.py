@@ -46,7 +46,10 @@ def import_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Add a file's dialogues to the character. Importing a file again adds nothing twice."""
+    """Add a file's dialogues to the character. Importing a file again adds nothing twice.
+
+    Example: understudy import iroh avatar.csv --speaker Iroh --dry-run
+    """
     from understudy.dialogue.importing import import_dialogues
     from understudy.dialogue.options import ImportOptions
     from understudy.folder import open_folder
@@ -83,7 +86,7 @@ def _describe(report: ImportReport, name: str) -> str:
     )
     parts += _left_out(report)
     parts += ["", "For example:", *(_sample(sample) for sample in report.samples), ""]
-    parts += [_outcome(report, name), f"Next: understudy build {name}"]
+    parts += [_outcome(report, name), _next(report, name)]
     return "\n".join(parts)
 
 
@@ -112,6 +115,14 @@ def _short(text: str) -> str:
     """The end of what was said before would be closest to the reply, but its beginning reads better."""
     line = " / ".join(text.split("\n"))
     return line if len(line) <= 100 else line[:99].rstrip() + "…"
+
+
+def _next(report: ImportReport, name: str) -> str:
+    if report.dry_run:
+        return "Next: the same command without --dry-run"
+    from understudy.folder import typed
+
+    return f"Next: understudy build {typed(name)}"
 
 
 def _outcome(report: ImportReport, name: str) -> str:

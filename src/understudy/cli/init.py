@@ -38,7 +38,10 @@ def init_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Make a character's folder. An existing character is never overwritten."""
+    """Make a character's folder. An existing character is never overwritten.
+
+    Example: understudy init iroh --prompt prompt.txt
+    """
     from understudy.character.start import start_character
     from understudy.client.recommend import recommend_base
     from understudy.errors import ConfigError
@@ -93,10 +96,12 @@ def _describe(started: Started, recommendation: Recommendation) -> str:
 
 
 def _next(started: Started) -> list[str]:
+    from understudy.folder import typed
+
     root = started.folder.root
     if started.folder.dialogues.exists() and not started.character.source:
-        return [f"Next: understudy run {root}"]
+        return [f"Next: understudy run {typed(root)}"]
     return [
         f"Next: look over {started.folder.character}, then bring dialogues, for example:",
-        f'  understudy import {root} transcript.csv --speaker "{started.character.name}"',
+        f"  understudy import {typed(root)} transcript.csv --speaker {typed(started.character.name)}",
     ]

@@ -49,10 +49,11 @@ def run_command(
         print(json.dumps(_result(run, verdict, page), ensure_ascii=False, indent=2))
         return
     from understudy.cli.evaluate import print_verdict
+    from understudy.folder import typed
 
     _say("done", f"{time.monotonic() - began:.0f} seconds in all")
     print_verdict(verdict)
-    print(f"\nreport  {page}\nchat    understudy chat {name}")
+    print(f"\nreport  {page}\nchat    understudy chat {typed(name)}")
 
 
 def _say(stage: str, text: str) -> None:

@@ -41,7 +41,10 @@ def serve_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --status: print JSON.")] = False,
 ) -> None:
-    """Serve files, fine-tuning jobs and chat in the shape of OpenAI's API. Ctrl-C ends it."""
+    """Serve files, fine-tuning jobs and chat in the shape of OpenAI's API. Ctrl-C ends it.
+
+    Example: understudy serve --port 8321
+    """
     if stop:
         _stop()
     elif status:

@@ -58,7 +58,7 @@ def _read_example(path: Path, wanted: int) -> list[dict[str, Any]]:
             continue
         try:
             messages = json.loads(line)["messages"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DatasetError(
                 f"{path}:{line_number}: is not a JSON object with 'messages'. "
                 f"See every problem: understudy check {path}"
@@ -74,13 +74,19 @@ def _read_example(path: Path, wanted: int) -> list[dict[str, Any]]:
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     from understudy.errors import DatasetError
+    from understudy.folder import typed
 
     try:
         with path.open(encoding="utf-8-sig") as file:
             yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
-    except (OSError, UnicodeDecodeError) as error:
+    except FileNotFoundError as error:
+        name = typed(path.parent.parent) if path.parent.name == "dataset" else "NAME"
+        raise DatasetError(f"{path}: no such file. Build a dataset: understudy build {name}") from error
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read ({error.strerror}).") from error
+    except UnicodeDecodeError as error:
         raise DatasetError(
-            f"{path}: cannot be read ({error}). Build a dataset first: understudy build NAME"
+            f"{path}: is not UTF-8 text. See every problem: understudy check {typed(path)}"
         ) from error
 
 

@@ -43,7 +43,10 @@ def train_command(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Fine-tune a model on the character's dataset. Ctrl-C detaches; the same command follows again."""
+    """Fine-tune a model on the character's dataset. Ctrl-C detaches; the same command follows again.
+
+    Example: understudy train iroh --base-model understudy/mini --epochs 3
+    """
     from understudy.client import connect, resolve_provider
     from understudy.client.training_run import TrainingSettings, cancel_training, plan_training
     from understudy.folder import open_folder
@@ -52,12 +55,15 @@ def train_command(
     whose = resolve_provider(provider, allow_paid=provider is not None)
     if cancel:
         ids = cancel_training(folder, connect(whose))
-        print("\n".join(f"Cancelled {job_id}." for job_id in ids) or "No job is unfinished.")
+        if as_json:
+            print(json.dumps({"cancelled": ids}))
+        else:
+            print("\n".join(f"Cancelled {job_id}." for job_id in ids) or "No job is unfinished.")
         return
     settings = TrainingSettings(base_model, epochs, batch_size, learning_rate_multiplier, seed, suffix, again)
     plan = plan_training(folder, whose, settings)
     if dry_run:
-        print(_describe(plan), file=sys.stderr)
+        print(json.dumps(_plan_as_json(plan), ensure_ascii=False, indent=2) if as_json else _describe(plan))
         return
     _print_result(train_showing_progress(folder, plan, name, yes), name, as_json)
 
@@ -70,6 +76,7 @@ def train_showing_progress(folder: CharacterFolder, plan: TrainingPlan, name: st
     """
     from understudy.client import connect
     from understudy.client.training_run import train
+    from understudy.folder import typed
 
     print(_describe(plan), file=sys.stderr)
     if plan.provider.paid and not yes:
@@ -80,8 +87,8 @@ def train_showing_progress(folder: CharacterFolder, plan: TrainingPlan, name: st
         except KeyboardInterrupt:
             progress.stop()
             print(
-                f"Detached; the job goes on. Follow it: understudy train {name}   "
-                f"Cancel it: understudy train {name} --cancel",
+                f"Detached; the job goes on. Follow it: understudy train {typed(name)}   "
+                f"Cancel it: understudy train {typed(name)} --cancel",
                 file=sys.stderr,
             )
             raise typer.Exit(130) from None
@@ -115,12 +122,27 @@ def _ask(plan: TrainingPlan) -> None:
 
 
 def _print_result(run: TrainedRun, name: str, as_json: bool) -> None:
+    from understudy.folder import typed
+
     if as_json:
         print(json.dumps(_as_json(run), ensure_ascii=False, indent=2))
     elif run.reused:
         print(f"already trained: {run.model}   (--again to train anew)")
     else:
-        print(f"{run.model}\nrun: {run.folder}\nTalk: understudy chat {name}")
+        print(f"{run.model}\nrun: {run.folder}\nTalk: understudy chat {typed(name)}")
+
+
+def _plan_as_json(plan: TrainingPlan) -> dict[str, Any]:
+    return {
+        "base_model": plan.base_model,
+        "provider": plan.provider.name,
+        "examples": plan.examples,
+        "hyperparameters": plan.hyperparameters,
+        "seed": plan.seed,
+        "billed_tokens": plan.billed_tokens,
+        "price_usd": plan.price_usd,
+        "price_note": plan.price_note,
+    }
 
 
 def _as_json(run: TrainedRun) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from understudy.character.character import load_character
 from understudy.client.provider import Provider
 from understudy.errors import ConfigError, DatasetError
-from understudy.folder import CharacterFolder
+from understudy.folder import CharacterFolder, typed
 
 __all__ = ["TrainingPlan", "TrainingSettings", "choose_base", "plan_training"]
 
@@ -81,7 +81,9 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
     manifest = load_manifest(folder)
     training, validation = split_path(folder, "training"), split_path(folder, "validation")
     if not training.is_file():
-        raise DatasetError(f"{training}: no such file. Build the dataset: understudy build {folder.root}")
+        raise DatasetError(
+            f"{training}: no such file. Build the dataset: understudy build {typed(folder.root)}"
+        )
     counts = manifest.counts["training"]
     character = load_character(folder.character).name
     base = _absolute(settings.base_model, provider) if settings.base_model else choose_base(provider)

@@ -10,7 +10,7 @@ from understudy.atomic import write_json
 from understudy.dataset.recipe import SPLITS, Recipe, Split
 from understudy.dialogue import Dialogue, load_dialogues
 from understudy.errors import DatasetError
-from understudy.folder import CharacterFolder
+from understudy.folder import CharacterFolder, typed
 
 __all__ = [
     "Manifest",
@@ -114,7 +114,7 @@ def load_manifest(folder: CharacterFolder) -> Manifest:
         DatasetError: There is none, or it is damaged or of another version.
     """
     path = folder.dataset / "manifest.json"
-    again = f"Build the dataset: understudy build {folder.root}"
+    again = f"Build the dataset: understudy build {typed(folder.root)}"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -141,7 +141,7 @@ def split_dialogues(folder: CharacterFolder, split: str) -> list[Dialogue]:
     if hash_file(folder.dialogues) != manifest.inputs.get("dialogues.jsonl"):
         raise DatasetError(
             f"{folder.dialogues}: has changed since the dataset was built, so nobody knows what is "
-            f"held out. Build it again: understudy build {folder.root}"
+            f"held out. Build it again: understudy build {typed(folder.root)}"
         )
     return [
         dialogue

@@ -10,7 +10,7 @@ from typing import Any
 from understudy.atomic import write_text
 from understudy.cost.evidence import find_run, read_evidence, read_object
 from understudy.errors import EvaluationError
-from understudy.folder import CharacterFolder
+from understudy.folder import CharacterFolder, typed
 
 __all__ = ["BuiltReport", "build_report"]
 
@@ -38,7 +38,7 @@ def build_report(folder: CharacterFolder, run_id: str | None = None) -> BuiltRep
     run = find_run(folder, run_id)
     if run is None:
         raise EvaluationError(
-            f"{folder.runs}: there is no run to report. Make one: understudy run {folder.root}"
+            f"{folder.runs}: there is no run to report. Make one: understudy run {typed(folder.root)}"
         )
     cost = _costs(folder, run)
     path, fingerprint = run / "report.html", _fingerprint(run)
