@@ -1,12 +1,15 @@
 """The character's folder: where each stage's noun lies."""
 
+import os
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from understudy.errors import ConfigError
 
-__all__ = ["CharacterFolder", "open_folder", "typed"]
+__all__ = ["CharacterFolder", "alone", "open_folder", "typed"]
 
 
 @dataclass(frozen=True)
@@ -40,16 +43,18 @@ class CharacterFolder:
         return self.runs / run_id
 
     def existing_run(self, run_id: str) -> Path:
-        """Folder of one run that was started.
+        """Folder of one run that was started, by its name or by its path.
 
         Raises:
             ConfigError: There is none of that name; those that exist are named.
         """
-        folder = self.run(run_id)
-        if not run_id or not folder.is_dir():
-            known = ", ".join(sorted(p.name for p in self.runs.glob("*") if p.is_dir())) or "none"
-            raise ConfigError(f"{folder}: there is no such run. Runs of this character: {known}.")
-        return folder
+        runs = {path.name: path for path in sorted(self.runs.glob("*")) if path.is_dir()}
+        for name, path in runs.items():
+            if run_id == name or Path(run_id) == path:
+                return path
+        raise ConfigError(
+            f"{self.run(run_id)}: there is no such run. Runs of this character: {', '.join(runs) or 'none'}."
+        )
 
     def latest_run(self) -> Path | None:
         """The run that was started last, or ``None``. Run ids sort by time."""
@@ -72,3 +77,27 @@ def open_folder(name: str | Path) -> CharacterFolder:
 def typed(path: str | Path) -> str:
     """A path or name as a shell takes it: with quotes where it holds spaces."""
     return shlex.quote(str(path))
+
+
+@contextmanager
+def alone(folder: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Let one process at a time write in a folder; others wait. Ends with the process, leaves no file.
+
+    Args:
+        folder: An existing folder. Those below it are not held.
+        waiting: Called once if another process holds the folder.
+    """
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:
+            pass  # Some network file systems know no locks; then nothing is held.
+        yield
+    finally:
+        os.close(handle)

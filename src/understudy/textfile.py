@@ -89,7 +89,7 @@ def _decode(data: bytes, path: Path) -> tuple[str, str, tuple[str, ...]]:
 def json_fault(error: ValueError | RecursionError) -> str:
     """What is wrong with JSON text that ``json.loads`` refused, in words for a person."""
     if isinstance(error, json.JSONDecodeError):
-        return f"{error.msg} at column {error.colno}"
+        return f"{error.msg.removesuffix(' at')} at column {error.colno}"
     if isinstance(error, RecursionError):
         return "is nested too deeply"
     return "holds a number with too many digits"

@@ -8,6 +8,8 @@ from typer.testing import CliRunner
 
 from understudy import __version__
 from understudy.cli.app import app
+from understudy.errors import ConfigError
+from understudy.folder import CharacterFolder, alone
 
 HEAVY = ("torch", "transformers", "openai", "scipy", "sklearn", "matplotlib", "fastapi", "numpy", "pydantic")
 
@@ -48,6 +50,30 @@ def test_a_folder_without_a_character_is_one_message_with_the_remedy(tmp_path, c
         "understudy: nobody: holds no character.yaml. Create it with: understudy init nobody\n"
     )
     assert ended.stdout == ""
+
+
+def test_a_run_is_named_by_name_or_path_and_lies_among_the_runs(tmp_path):
+    folder = CharacterFolder(tmp_path)
+    (folder.run("1")).mkdir(parents=True)
+    assert folder.existing_run("1") == folder.existing_run(str(folder.run("1"))) == folder.run("1")
+    for elsewhere in ("2", "", ".", "..", "../..", "1/..", str(tmp_path)):
+        with pytest.raises(ConfigError, match="there is no such run"):
+            folder.existing_run(elsewhere)
+
+
+def test_one_command_at_a_time_writes_in_a_folder(tmp_path):
+    with alone(tmp_path):
+        code = (
+            "import sys, pathlib; from understudy.folder import alone\n"
+            "with alone(pathlib.Path(sys.argv[1]), lambda: print('waits', flush=True)): print('writes')"
+        )
+        other = subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        )
+        said = other.stdout.readline()
+        assert other.poll() is None
+    assert (said, other.communicate(timeout=30)[0]) == ("waits\n", "writes\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_unknown_command_is_misuse():

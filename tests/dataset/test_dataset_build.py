@@ -195,7 +195,14 @@ def test_dropped_dialogues_are_not_trained(make_folder):
 
 def test_too_few_examples_are_noted(make_folder):
     manifest = build_dataset(make_folder(DIALOGUES[:8]), Recipe())
-    assert any("the hosted service needs 10" in note for note in manifest.notes)
+    assert any("job needs at least 10" in note for note in manifest.notes)
+
+
+def test_a_sheet_that_describes_nobody_is_noted(make_folder):
+    folder = make_folder(DIALOGUES)
+    assert not any("describes nobody" in note for note in build_dataset(folder, Recipe()).notes)
+    folder.character.write_text("name: Ophelia\nsummary: <Ophelia is …>\ntone: [<Short.>]\n")
+    assert any("describes nobody" in note for note in build_dataset(folder, Recipe()).notes)
 
 
 def test_long_examples_are_noted(make_folder):

@@ -1,6 +1,7 @@
 """An import adds what is new, keeps what is there, and leaves nothing half-written."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -146,3 +147,14 @@ def test_real_transcripts_and_plays(shared, folder, file, speaker, lines, replie
     assert report.groups >= groups
     contents = [m.content for d in load_dialogues(folder.dialogues) for m in d.messages]
     assert not any("  " in text or "[" in text or "�" in text or text != text.strip() for text in contents)
+
+
+def test_imports_at_the_same_time_lose_nothing(folder, tmp_path):
+    scripts = [tmp_path / f"play{i}.txt" for i in range(8)]
+    for i, path in enumerate(scripts):
+        path.write_text(f"Bob: Number {i}?\nAnn: It is {i}.\n", encoding="utf-8")
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda path: import_dialogues(folder, path), scripts))
+
+    assert len(load_dialogues(folder.dialogues)) == 8

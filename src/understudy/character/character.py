@@ -181,8 +181,10 @@ def load_character(path: Path) -> Character:
         raise CharacterError(
             f"{path}: no such file. Create a character first: understudy init NAME"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CharacterError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+    except UnicodeDecodeError as error:
+        raise CharacterError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
+    except OSError as error:
+        raise CharacterError(f"{path}: cannot be read ({error.strerror}).") from error
     return parse_sheet(text, str(path))
 
 

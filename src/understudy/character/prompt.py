@@ -69,21 +69,21 @@ def render_policies(policies: Policies, name: str) -> list[str]:
 def _opening(character: Character) -> str:
     """Identity and summary; the identity is not said twice where the summary begins with it."""
     identity, summary = render_identity_prompt(character), character.summary.strip()
-    summary = summary if _is_filled_in(summary) else ""
+    summary = summary if is_filled_in(summary) else ""
     if summary.casefold().startswith(identity.rstrip(".!").casefold()):
         return summary
     joint = "\n\n" if "\n" in summary else " "
     return f"{identity}{joint}{summary}".strip()
 
 
-def _is_filled_in(line: str) -> bool:
+def is_filled_in(line: str) -> bool:
     """Not empty, and not one of the starter sheet's ``<...>`` that wait to be replaced."""
     return bool(line.strip()) and not re.fullmatch(r"<[^<>]*>", line.strip())
 
 
 def _section(heading: str, lines: Iterable[str]) -> str:
     """A heading over bullets; a text of several paragraphs stands as it was written."""
-    entries = list(dict.fromkeys(line.strip() for line in lines if _is_filled_in(line)))
+    entries = list(dict.fromkeys(line.strip() for line in lines if is_filled_in(line)))
     if not entries:
         return ""
     if len(entries) == 1:

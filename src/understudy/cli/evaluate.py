@@ -90,6 +90,7 @@ def evaluate_showing_progress(
     """The run's verdict, and whether it was current already, so that nothing was asked."""
     from understudy.client import connect_async, resolve_provider
     from understudy.evaluation import OpenAIConnection, current_verdict, evaluate
+    from understudy.folder import alone
 
     found = None if again else current_verdict(folder, run, settings, star_model=star)
     if found is not None:
@@ -97,10 +98,17 @@ def evaluate_showing_progress(
     whose = resolve_provider(provider, allow_paid=provider is not None)
     if whose.paid:
         _ask(folder, run, settings, star, whose, yes)
-    with _Line(sys.stderr) as line:
+    with _Line(sys.stderr) as line, alone(run, _say_waiting):
+        found = None if again else current_verdict(folder, run, settings, star_model=star)
+        if found is not None:
+            return found, True
         connection = OpenAIConnection(connect_async(whose))
         verdict = evaluate(folder, run, connection, settings, star_model=star, report=line.show)
     return verdict.as_dict(), False
+
+
+def _say_waiting() -> None:
+    print("Another evaluation of this run goes on; waiting for it.", file=sys.stderr, flush=True)
 
 
 def _trained_run(folder: CharacterFolder, run: str | None, name: str) -> Path:

@@ -18,7 +18,7 @@ from understudy.atomic import write_json
 from understudy.client.job import END_STATES, explain, follow_job, upload_once
 from understudy.client.training_plan import TrainingPlan, TrainingSettings, plan_training
 from understudy.errors import ProviderError, TrainingError, UnderstudyError
-from understudy.folder import CharacterFolder
+from understudy.folder import CharacterFolder, alone
 
 if TYPE_CHECKING:
     from openai import OpenAI
@@ -55,20 +55,23 @@ def train(
         TrainingError: The job failed or was cancelled; its error says why.
         ProviderError: The provider refused to start it.
     """
-    found = None if plan.again else _earlier_run(folder, client, plan)
-    if found is not None and _is_noted(*found):
-        run_folder, job = found
-        return TrainedRun(run_folder.name, run_folder, job["fine_tuned_model"], job, reused=True)
-    if found is None:
-        run_folder = _new_run(folder, plan)
-        try:
-            job = _create_job(client, plan, run_folder)
-        except UnderstudyError:
-            _discard(run_folder)
-            raise
-    else:
-        run_folder, job = found
+    with alone(folder.root):
+        found = None if plan.again else _earlier_run(folder, client, plan)
+        if found is not None and _is_noted(*found):
+            run_folder, job = found
+            return TrainedRun(run_folder.name, run_folder, job["fine_tuned_model"], job, reused=True)
+        run_folder, job = found or _start(folder, client, plan)
     return _follow(client, run_folder, job, on_event)
+
+
+def _start(folder: CharacterFolder, client: OpenAI, plan: TrainingPlan) -> tuple[Path, dict[str, Any]]:
+    """A new run with its job; nothing is left of it where the job is refused."""
+    run_folder = _new_run(folder, plan)
+    try:
+        return run_folder, _create_job(client, plan, run_folder)
+    except UnderstudyError:
+        _discard(run_folder)
+        raise
 
 
 def _is_noted(run_folder: Path, job: dict[str, Any]) -> bool:

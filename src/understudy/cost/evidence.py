@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from understudy.errors import ConfigError, EvaluationError
+from understudy.errors import EvaluationError
 from understudy.folder import CharacterFolder
 
 __all__ = ["Evidence", "find_run", "read_evidence", "read_object", "read_rows"]
@@ -31,11 +31,7 @@ def find_run(folder: CharacterFolder, run_id: str | None = None) -> Path | None:
         ConfigError: There is no run of that name.
     """
     if run_id is not None:
-        run = folder.run(run_id)
-        if not run.is_dir():
-            known = ", ".join(sorted(path.name for path in folder.runs.glob("*") if path.is_dir())) or "none"
-            raise ConfigError(f"{run}: there is no such run. Runs of this character: {known}.")
-        return run
+        return folder.existing_run(run_id)
     judged = sorted(path.parent for path in folder.runs.glob("*/verdict.json"))
     return judged[-1] if judged else folder.latest_run()
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from understudy import __version__
 from understudy.atomic import write_jsonl
-from understudy.character.character import load_character
+from understudy.character.character import Character, load_character
+from understudy.character.prompt import is_filled_in
 from understudy.dataset.examples import Example, add_system_prompts, dialogue_examples
 from understudy.dataset.manifest import (
     Manifest,
@@ -24,7 +25,7 @@ from understudy.dataset.split import Splitting, split_groups
 from understudy.dataset.tokens import count_example_tokens
 from understudy.dialogue import Dialogue, load_dialogues
 from understudy.errors import DatasetError
-from understudy.folder import CharacterFolder
+from understudy.folder import CharacterFolder, alone
 from understudy.rendering import Renderer
 
 __all__ = ["FEWEST_EXAMPLES", "build_dataset"]
@@ -96,13 +97,23 @@ def _check_dialogues(path: Path, dialogues: Sequence[Dialogue]) -> None:
 
 
 def _notes(
-    recipe: Recipe, splitting: Splitting, counts: dict[Split, SplitCounts], too_long: int
+    character: Character,
+    recipe: Recipe,
+    splitting: Splitting,
+    counts: dict[Split, SplitCounts],
+    too_long: int,
 ) -> list[str]:
     notes = []
+    described = [character.summary, character.prompt, *character.tone, *character.worldview]
+    if not any(map(is_filled_in, described)):
+        notes.append(
+            "character.yaml describes nobody yet: the long prompt holds rules only, and a model that is "
+            "compared with it wins too easily. Fill in summary, tone and worldview before you train."
+        )
     if counts["training"].examples < FEWEST_EXAMPLES:
         notes.append(
-            f"Only {counts['training'].examples} training examples; the hosted service needs "
-            f"{FEWEST_EXAMPLES}, and a character needs 50 or more. Add dialogues."
+            f"Training examples: {counts['training'].examples}. A fine-tuning job needs at least "
+            f"{FEWEST_EXAMPLES}, and a character 50 or more. Import or write more dialogues."
         )
     empty = [split for split in SPLITS if recipe.shares()[split] > 0 and not counts[split].dialogues]
     if empty:
@@ -143,7 +154,11 @@ def build_dataset(
         CharacterError, DialogueError: A source file cannot be read.
         DatasetError: There is nothing to learn, or nothing could be held out.
     """
-    recipe = recipe or Recipe()
+    with alone(folder.root):
+        return _build(folder, recipe or Recipe(), base_model)
+
+
+def _build(folder: CharacterFolder, recipe: Recipe, base_model: Path | None) -> Manifest:
     character, dialogues = load_character(folder.character), load_dialogues(folder.dialogues)
     inputs = {path.name: hash_file(path) for path in (folder.character, folder.dialogues)}
     if standing := _unchanged(folder, recipe, inputs, base_model.name if base_model else None):
@@ -176,7 +191,7 @@ def build_dataset(
         inputs=inputs,
         outputs={split_path(folder, s).name: hash_file(split_path(folder, s)) for s in SPLITS},
         system_prompts=dict(sorted(kinds.items())),
-        notes=_notes(recipe, splitting, counts, too_long),
+        notes=_notes(character, recipe, splitting, counts, too_long),
         versions=_versions(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         base_model=base_model.name if base_model else None,

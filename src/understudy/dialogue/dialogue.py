@@ -95,8 +95,10 @@ def load_dialogues(path: Path) -> list[Dialogue]:
             f"{path}: no such file. Import or write dialogues first, for example: "
             f"understudy import {typed(path.parent)} transcript.csv --speaker NAME"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise DialogueError(f"{path}: cannot be read as UTF-8 text ({error}).") from error
+    except UnicodeDecodeError as error:
+        raise DialogueError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
+    except OSError as error:
+        raise DialogueError(f"{path}: cannot be read ({error.strerror}).") from error
     dialogues: list[Dialogue] = []
     problems: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
@@ -106,7 +108,7 @@ def load_dialogues(path: Path) -> list[Dialogue]:
         try:
             dialogues.append(_dialogue(json.loads(line), where, number))
         except json.JSONDecodeError as error:
-            problems.append(f"{where}: is not JSON ({error.msg} at column {error.colno}).")
+            problems.append(f"{where}: is not JSON ({json_fault(error)}).")
         except DialogueError as error:
             problems.append(str(error))
         except (ValueError, RecursionError) as error:

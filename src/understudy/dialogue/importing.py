@@ -14,7 +14,7 @@ from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.scene import cut_dialogues
 from understudy.dialogue.speaker import clean_label, find_speakers, normalize_label
 from understudy.errors import DialogueError
-from understudy.folder import CharacterFolder
+from understudy.folder import CharacterFolder, alone
 
 __all__ = ["ImportReport", "import_dialogues"]
 
@@ -83,6 +83,21 @@ def import_dialogues(
     options = replace(options, speakers=speakers or (character.name,))
     reading = read_source(path, options)
     dialogues, labels = _dialogues(path, reading, options)
+    with alone(folder.root):
+        return _add(folder, path, reading, dialogues, labels, character.name, dry_run, replace_earlier)
+
+
+def _add(
+    folder: CharacterFolder,
+    path: Path,
+    reading: Reading,
+    dialogues: list[Dialogue],
+    labels: frozenset[str],
+    name: str,
+    dry_run: bool,
+    replace_earlier: bool,
+) -> ImportReport:
+    """Write what is new, and report it."""
     existing = load_dialogues(folder.dialogues) if folder.dialogues.exists() else []
     known = {dialogue.id for dialogue in existing}
     new = [dialogue for dialogue in dialogues if dialogue.id not in known]
@@ -109,7 +124,7 @@ def import_dialogues(
         removed=len(removed),
         total=len(kept) + len(new),
         skipped=dict(reading.skipped.most_common()),
-        samples=_samples(dialogues, character.name),
+        samples=_samples(dialogues, name),
         warnings=reading.warnings,
         dry_run=dry_run,
     )
