@@ -129,6 +129,28 @@ def test_says_how_to_build_a_missing_dataset(folder):
         plan_for(folder)
 
 
+def test_a_dataset_that_every_provider_refuses_is_refused_before_it_is_sent(folder):
+    manifest = json.loads((folder.dataset / "manifest.json").read_text())
+    manifest["counts"]["training"]["examples"] = 3
+    (folder.dataset / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(DatasetError, match=r"has 3 examples; at least 10 are needed\..*understudy import"):
+        plan_for(folder)
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_learning_rate_that_learns_nothing_is_refused(folder, rate):
+    with pytest.raises(ConfigError, match="is not a number above 0"):
+        plan_for(folder, learning_rate_multiplier=rate)
+
+
+def test_a_server_that_does_not_answer_is_named(folder):
+    provider = resolve_provider("http://127.0.0.1:9/v1", allow_paid=True)
+    plan = plan_training(folder, provider, TrainingSettings(base_model="x"))
+    with pytest.raises(ProviderError, match=r"127.0.0.1 does not answer. Check the address"):
+        train(folder, connect(provider), plan, lambda event: None)
+    assert not any(folder.runs.glob("*"))
+
+
 def test_sends_the_recommendation_for_the_base_and_what_was_set(folder):
     mini = plan_for(folder, base_model="understudy/mini")
     other = plan_for(folder, base_model="some/model", n_epochs=3)

@@ -51,6 +51,7 @@ def build_command(
 
 
 def _print(where: str, manifest: Manifest, name: str) -> None:
+    from understudy.dataset.build import FEWEST_EXAMPLES
     from understudy.folder import typed
 
     if manifest.reused:
@@ -63,7 +64,9 @@ def _print(where: str, manifest: Manifest, name: str) -> None:
     print(f"held out       {reasons['split']}")
     for note in manifest.notes:
         print(f"note           {note}")
-    print(f"\n{where}\nnext: understudy train {typed(name)}")
+    enough = manifest.counts["training"].examples >= FEWEST_EXAMPLES
+    step = f"train {typed(name)}" if enough else f"import {typed(name)} FILE"
+    print(f"\n{where}\nnext: understudy {step}")
 
 
 def _print_counts(manifest: Manifest) -> None:

@@ -41,6 +41,8 @@ def chat_command(
     from understudy.errors import ConfigError
     from understudy.folder import open_folder
 
+    if say is not None and not say.strip():
+        raise ConfigError('--say is empty. Give it a sentence, for example: --say "Good morning!"')
     folder = open_folder(name)
     character = load_character(folder.character)
     prompts = {"short": character.identity_prompt, "long": character.long_prompt(), "none": ""}

@@ -99,7 +99,7 @@ def _describe(plan: TrainingPlan) -> str:
     note = plan.price_note
     price = f"about {plan.price_usd:.2f} USD ({note})" if plan.price_usd is not None else note
     return (
-        f"{plan.examples} examples on {plan.base_model} at {plan.provider.name}\n"
+        f"{plan.examples:,} examples on {plan.base_model} at {plan.provider.name}\n"
         f"{numbers}, seed {plan.seed}\n"
         f"{plan.billed_tokens:,} tokens to train: {price}"
     )
@@ -185,7 +185,8 @@ class _Progress:
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
-        self._bar.stop()
+        if self._task is not None:
+            self._bar.stop()
 
     def show(self, event: dict[str, Any]) -> None:
         """One event of the job."""

@@ -73,9 +73,9 @@ class Conversation:
                 break
             except openai.BadRequestError as error:
                 if error.code != "context_length_exceeded" or not self._forget_oldest():
-                    raise InferenceError(f"{self.model}: {_said(error)}") from error
+                    raise InferenceError(_named(self.model, _said(error))) from error
             except openai.APIError as error:
-                raise InferenceError(f"{self.model}: {_said(error)}") from error
+                raise InferenceError(_named(self.model, _said(error))) from error
         try:
             for chunk in stream:
                 if chunk.choices and chunk.choices[0].delta.content:
@@ -93,6 +93,11 @@ class Conversation:
         self.forgotten += later_users[0]
         self.history = self.history[later_users[0] :]
         return True
+
+
+def _named(model: str, said: str) -> str:
+    """What was said, with the model's name before it unless it begins with that already."""
+    return said if said.startswith(f"{model}:") else f"{model}: {said}"
 
 
 def _said(error: Any) -> str:

@@ -84,11 +84,15 @@ def _new_events(client: OpenAI, job_id: str, seen: set[str]) -> list[dict[str, A
 
 def explain(error: Any) -> str:
     """What the provider said, and what to do where its answer is final."""
+    import openai
+
     if getattr(error, "code", None) == "training_not_available":
         return (
             "This account cannot start new fine-tuning jobs there, and that is final. Models that exist "
             "still answer; train on this machine by leaving --provider out."
         )
+    if isinstance(error, openai.APIConnectionError):
+        return f"{error.request.url.host} does not answer. Check the address, and that a server runs there."
     body = getattr(error, "body", None)
     message = body.get("message") if isinstance(body, dict) else None
     return str(message or getattr(error, "message", None) or error)

@@ -73,8 +73,8 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
     """Settle base model, hyperparameters and price for the dataset as it lies in the folder.
 
     Raises:
-        DatasetError: The dataset is not built, or has been changed by hand since.
-        ConfigError: The suffix cannot be used.
+        DatasetError: The dataset is not built, or holds too few examples.
+        ConfigError: A setting cannot be used.
     """
     from understudy.dataset.manifest import hash_file, load_manifest, split_path
 
@@ -85,6 +85,7 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
             f"{training}: no such file. Build the dataset: understudy build {typed(folder.root)}"
         )
     counts = manifest.counts["training"]
+    _refuse_few(training, counts.examples, folder)
     character = load_character(folder.character).name
     base = _absolute(settings.base_model, provider) if settings.base_model else choose_base(provider)
     hyperparameters = _hyperparameters(base, provider, counts.examples, settings)
@@ -112,6 +113,18 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         again=settings.again,
         recipe=_plain(manifest.recipe),
     )
+
+
+def _refuse_few(training: Path, examples: int, folder: CharacterFolder) -> None:
+    """Every provider refuses such a file, but only after it was uploaded."""
+    from understudy.dataset.build import FEWEST_EXAMPLES
+
+    if examples < FEWEST_EXAMPLES:
+        raise DatasetError(
+            f"{training}: has {examples} example{'s' * (examples != 1)}; at least {FEWEST_EXAMPLES} are "
+            f"needed. Bring more dialogues: understudy import {typed(folder.root)} FILE, "
+            f"then understudy build {typed(folder.root)}"
+        )
 
 
 def choose_base(provider: Provider) -> str:
@@ -150,6 +163,10 @@ def _hyperparameters(
     Hosted providers know no keys of ours and no better batch size or rate than their own ``auto``.
     """
     from understudy.api.bases import recommended_hyperparameters
+
+    rate = settings.learning_rate_multiplier
+    if rate is not None and not 0 < rate < float("inf"):
+        raise ConfigError(f"--learning-rate-multiplier {rate:g} is not a number above 0.")
 
     chosen = recommended_hyperparameters(_recommendation_key(base), examples)
     if provider.name != "local":
