@@ -120,3 +120,14 @@ def test_progress_tells_rate_and_time_left(capsys):
     assert "replies 5/10" in stream.text
     assert "/s" in stream.text
     assert "left" in stream.text
+
+
+def test_ctrl_c_says_that_the_replies_are_kept(app, judged, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    folder, *_ = judged
+    monkeypatch.setattr("understudy.client.connect_async", interrupt)
+    ended = CliRunner().invoke(app, [str(folder.root), "--again"])
+    assert ended.exit_code == 130
+    assert "the same command goes on from there" in ended.stderr

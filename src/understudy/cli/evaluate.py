@@ -37,7 +37,7 @@ def evaluate_command(
         bool, typer.Option("--quick", help="Half of everything: sooner done, and claims less.")
     ] = False,
     greedy: Annotated[
-        bool, typer.Option("--greedy", help="Always the likeliest reply instead of temperature 0.7.")
+        bool, typer.Option("--greedy", help="Always the likeliest reply instead of temperature 0.3.")
     ] = False,
     star: Annotated[
         str | None,
@@ -57,6 +57,7 @@ def evaluate_command(
     For example: understudy evaluate ophelia --quick
     """
     import json
+    from dataclasses import replace
 
     from understudy.evaluation import Settings
     from understudy.folder import open_folder
@@ -64,7 +65,8 @@ def evaluate_command(
     folder = open_folder(name)
     run_folder = _trained_run(folder, run, name)
     _refuse_stranger(run_folder, provider)
-    settings = Settings(seed=seed, temperature=0.0 if greedy else 0.7, concurrency=concurrency)
+    settings = Settings(seed=seed, concurrency=concurrency)
+    settings = replace(settings, temperature=0.0) if greedy else settings
     settings = settings.quick() if quick else settings
     found, reused = evaluate_showing_progress(
         folder, run_folder, settings, provider=provider, star=star, again=again, yes=yes
@@ -98,12 +100,16 @@ def evaluate_showing_progress(
     whose = resolve_provider(provider, allow_paid=provider is not None)
     if whose.paid:
         _ask(folder, run, settings, star, whose, yes)
-    with _Line(sys.stderr) as line, alone(run, _say_waiting):
-        found = None if again else current_verdict(folder, run, settings, star_model=star)
-        if found is not None:
-            return found, True
-        connection = OpenAIConnection(connect_async(whose))
-        verdict = evaluate(folder, run, connection, settings, star_model=star, report=line.show)
+    try:
+        with _Line(sys.stderr) as line, alone(run, _say_waiting):
+            found = None if again else current_verdict(folder, run, settings, star_model=star)
+            if found is not None:
+                return found, True
+            connection = OpenAIConnection(connect_async(whose))
+            verdict = evaluate(folder, run, connection, settings, star_model=star, report=line.show)
+    except KeyboardInterrupt:
+        print("Stopped. Every reply so far is kept; the same command goes on from there.", file=sys.stderr)
+        raise typer.Exit(130) from None
     return verdict.as_dict(), False
 
 
