@@ -24,7 +24,7 @@ def chat_command(
         str | None, typer.Option(help="System prompt: short, long or none. Default: short.")
     ] = None,
     say: Annotated[str | None, typer.Option(help="Say one thing, print the reply, and stop.")] = None,
-    temperature: Annotated[float, typer.Option(min=0.0, max=2.0, help="0 is always the likeliest.")] = 0.7,
+    temperature: Annotated[float, typer.Option(min=0.0, max=2.0, help="0 is always the likeliest.")] = 0.3,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest reply, in tokens.")] = 200,
     seed: Annotated[int | None, typer.Option(help="Same seed, same replies.")] = None,
     provider: Annotated[

@@ -27,7 +27,7 @@ class Conversation:
     client: OpenAI
     model: str
     system_prompt: str = ""
-    temperature: float = 0.7
+    temperature: float = 0.3
     max_tokens: int = 200
     seed: int | None = None
     history: list[dict[str, str]] = field(default_factory=list)

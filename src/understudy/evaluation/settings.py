@@ -19,8 +19,8 @@ TOKENS_PER_WORD = 1.6
 class Settings:
     """All settings of an evaluation; the resolved ones stand in the verdict.
 
-    The counts are upper bounds: held-out data may hold less. ``temperature`` 0.7 is what people
-    chat with; 0 asks for the likeliest reply. ``max_tokens`` ``None`` becomes room for the longest
+    The counts are upper bounds: held-out data may hold less. ``temperature`` 0.3 is what
+    ``understudy chat`` uses; 0 asks for the likeliest reply. ``max_tokens`` ``None`` becomes room for the longest
     real replies. Seeds differ from probe to probe and are the same for every arm.
     """
 
@@ -33,7 +33,7 @@ class Settings:
     replayed_conversations: int = 12
     replayed_turns: int = 6
     style_questions: int = 100
-    temperature: float = 0.7
+    temperature: float = 0.3
     max_tokens: int | None = None
     seed: int = 0
     concurrency: int = 16

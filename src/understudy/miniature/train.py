@@ -297,7 +297,7 @@ def export_model(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) ->
     configuration = model.config.to_diff_dict() | {"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}
     write_json(folder / "config.json", configuration)
     ends = {"eos_token_id": model.config.eos_token_id, "pad_token_id": model.config.pad_token_id}
-    write_json(folder / "generation_config.json", ends | {"do_sample": True, "temperature": 0.7})
+    write_json(folder / "generation_config.json", ends | {"do_sample": True, "temperature": 0.3})
     return folder
 
 
