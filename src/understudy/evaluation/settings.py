@@ -20,8 +20,9 @@ class Settings:
     """All settings of an evaluation; the resolved ones stand in the verdict.
 
     The counts are upper bounds: held-out data may hold less. ``temperature`` 0.3 is what
-    ``understudy chat`` uses; 0 asks for the likeliest reply. ``max_tokens`` ``None`` becomes room for the longest
-    real replies. Seeds differ from probe to probe and are the same for every arm.
+    ``understudy chat`` uses; 0 asks for the likeliest reply. ``max_tokens`` ``None``
+    becomes room for the longest real replies. Seeds differ from probe to probe and are the same for
+    every arm.
     """
 
     facts: int = 84
