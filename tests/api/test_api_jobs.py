@@ -237,7 +237,12 @@ def test_a_faulty_validation_file_is_named_as_such(client):
 def test_a_small_validation_file_is_enough(client):
     validation = upload(client, chat_lines(2, "validation"))
 
-    assert wait_for(client, create(client, validation_file=validation).id).status == "succeeded"
+    job = wait_for(client, create(client, validation_file=validation).id)
+    assert job.status == "succeeded"
+    advice = [
+        e.message for e in client.fine_tuning.jobs.list_events(job.id, limit=100) if "advised" in e.message
+    ]
+    assert advice == ["only 12 examples; 50 to 100 are advised. Add examples."]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ __all__ = ["fail_job", "validate_job"]
 logger = logging.getLogger(__name__)
 
 SHOWN_PROBLEMS = 20
+COUNT_CODES = ("invalid_n_examples", "few_examples")
 SHOWN_WARNINGS = 5
 
 
@@ -107,13 +108,14 @@ def _check_file(files: FileDesk, blob: str, param: str) -> tuple[int, list[str]]
     from understudy.dataset import check_file
 
     result = check_file(files.blobs.path(blob), method="supervised")
-    errors = [problem for problem in result.problems if problem.severity == "error"]
+    problems = result.problems
     if param == "validation_file":
-        # Ten examples are needed to train, not to measure.
-        errors = [problem for problem in errors if problem.code != "invalid_n_examples"]
+        # Ten examples are needed to train, and fifty advised, not to measure.
+        problems = [problem for problem in problems if problem.code not in COUNT_CODES]
+    errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise _fault(errors, param)
-    warnings = [_sentence(problem) for problem in result.problems if problem.severity != "error"]
+    warnings = [_sentence(problem) for problem in problems if problem.severity != "error"]
     if len(warnings) > SHOWN_WARNINGS:
         more = len(warnings) - SHOWN_WARNINGS
         warnings = [*warnings[:SHOWN_WARNINGS], f"… and {more} more warnings about the file."]
