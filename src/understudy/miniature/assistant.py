@@ -49,5 +49,5 @@ def _lacking(rng: random.Random) -> Exchange:
     """A question about its life, which it does not have."""
     table, kind = load_table("scenery"), rng.choice(fact_kinds())
     question = draw_fact(kind, rng).question(rng)
-    reply = fill(rng.choice(table["lacking"]), {"lack": table["lacks"][kind.key]}, rng)
+    reply = fill(rng.choice(table["lacking"]), {"lack": table["lacks"].get(kind.key) or rng.choice(table["lacks_otherwise"])}, rng)
     return Exchange(question, reply.strip(), "lack")

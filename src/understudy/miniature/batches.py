@@ -13,7 +13,11 @@ from understudy.miniature.tokens import CONTEXT_TOKENS, Example, encode_conversa
 __all__ = ["Batch", "batches", "stage_at"]
 
 POOL = 384
-BATCH_TOKENS = ((0.2, 2048), (0.45, 2560), (0.72, 3072), (1.0, 4096))
+CONTEXT_SHARE = 0.3
+"""Share of the prompt's and questions' tokens that are learned at all; they weigh more in return.
+
+The logits of the others need not be computed."""
+BATCH_TOKENS = ((0.12, 2560), (0.3, 3072), (0.6, 5120), (1.0, 6144))
 
 
 @dataclass(frozen=True)
@@ -42,26 +46,26 @@ def batches(tokenizer: Tokenizer, seed: int, progress: Callable[[], float], pool
         rng = random.Random(f"batches {seed} {pool}")
         budget = next((tokens for until, tokens in BATCH_TOKENS if share < until), BATCH_TOKENS[-1][1])
         examples = [encode_conversation(tokenizer, compose(rng, stage_at(share))) for _ in range(POOL)]
-        made = list(_group(sorted(examples, key=lambda example: len(example.ids)), budget))
+        made = list(_group(sorted(examples, key=lambda example: len(example.ids)), budget, rng))
         rng.shuffle(made)
         yield from made
         pool += 1
 
 
-def _group(examples: list[Example], budget: int) -> Iterator[Batch]:
+def _group(examples: list[Example], budget: int, rng: random.Random) -> Iterator[Batch]:
     """Neighbours in length share a batch of at most ``budget`` tokens with padding."""
     group: list[Example] = []
     for example in examples:
         longest = min(CONTEXT_TOKENS, len(example.ids))
         if group and longest * (len(group) + 1) > budget:
-            yield _pad(group)
+            yield _pad(group, rng)
             group = []
         group.append(example)
     if group:
-        yield _pad(group)
+        yield _pad(group, rng)
 
 
-def _pad(group: list[Example]) -> Batch:
+def _pad(group: list[Example], rng: random.Random) -> Batch:
     """Right padding needs no attention mask: attention is causal and padding weighs nothing."""
     length = min(CONTEXT_TOKENS, max(len(example.ids) for example in group))
     ids = np.zeros((len(group), length), dtype=np.int64)
@@ -70,4 +74,8 @@ def _pad(group: list[Example]) -> Batch:
         cut = min(length, len(example.ids))
         ids[row, :cut] = example.ids[:cut]
         weights[row, :cut] = example.weights[:cut]
+    context = (weights > 0) & (weights < 1)
+    dropped = np.random.default_rng(rng.getrandbits(32)).random(weights.shape) >= CONTEXT_SHARE
+    weights[context] /= CONTEXT_SHARE
+    weights[context & dropped] = 0
     return Batch(ids, weights[:, 1:], int(sum(min(length, len(example.ids)) for example in group)))

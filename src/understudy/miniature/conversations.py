@@ -1,18 +1,19 @@
 """Conversations: whole dialogues under one of three kinds of system prompt, made from a seed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from understudy.miniature.assistant import assistant_exchange
 from understudy.miniature.copying import copying_exchanges
 from understudy.miniature.exchanges import Exchange
 from understudy.miniature.layouts import render_sheet
-from understudy.miniature.lexicon import HELD_OUT_PHRASES, draw_person, expand, words
+from understudy.miniature.held_out import mentions_held_out
+from understudy.miniature.lexicon import draw_person, expand, fill, load_table, words
 from understudy.miniature.role import character_exchange, fact_exchange
 from understudy.miniature.sheets import Sheet, draw_sheet
 from understudy.miniature.tones import speak
 
-__all__ = ["STAGES", "Conversation", "Stage", "compose", "held_out_sheet", "mentions_held_out"]
+__all__ = ["STAGES", "Conversation", "Stage", "compose", "held_out_sheet"]
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,15 @@ class Stage:
 
 
 STAGES = (
-    Stage(until=0.2, facts=(1, 2), turns=(1, 2), sheets=0.5, copying=0.5),
-    Stage(until=0.45, facts=(2, 5), turns=(1, 3), sheets=0.6, copying=0.3),
-    Stage(until=0.72, facts=(4, 10), turns=(2, 5), sheets=0.62, copying=0.15, long=0.03),
-    Stage(until=1.0, facts=(4, 22), turns=(2, 8), sheets=0.62, copying=0.08, long=0.12),
+    Stage(until=0.12, facts=(1, 2), turns=(1, 2), sheets=0.55, copying=0.5),
+    Stage(until=0.3, facts=(2, 5), turns=(1, 4), sheets=0.65, copying=0.3),
+    Stage(until=0.6, facts=(4, 11), turns=(3, 9), sheets=0.7, copying=0.12, long=0.03),
+    Stage(until=1.0, facts=(4, 24), turns=(4, 13), sheets=0.72, copying=0.06, long=0.12),
 )
+FACT_SHARE = 0.55
+"""How often a turn under a sheet, other than plain copying, is about a fact of the sheet."""
+AGAIN_SHARE = 0.12
+"""How often a question is about a fact that was asked before, in other words."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +62,8 @@ def compose(rng: random.Random, stage: Stage) -> Conversation:
     """A conversation of a stage that mentions nothing that is held out."""
     while True:
         conversation = _sheet_conversation(rng, stage) if rng.random() < stage.sheets else _plain(rng, stage)
-        if not mentions_held_out(conversation):
+        if not mentions_held_out(message["content"] for message in conversation.messages):
             return conversation
-
-
-def mentions_held_out(conversation: Conversation) -> bool:
-    """Whether a name or phrase of the example character occurs."""
-    text = " ".join(message["content"] for message in conversation.messages).lower()
-    return any(phrase in text for phrase in HELD_OUT_PHRASES)
 
 
 def held_out_sheet(rng: random.Random, facts: int) -> tuple[Sheet, str]:
@@ -107,23 +106,35 @@ def _sheet_conversation(rng: random.Random, stage: Stage) -> Conversation:
     open_facts = list(range(len(sheet.facts)))
     rng.shuffle(open_facts)
     exchanges: list[Exchange] = []
-    turns = rng.randint(4, 12) if is_long else rng.randint(*stage.turns)
+    asked: list[int] = []
+    turns = rng.randint(8, 16) if is_long else rng.randint(*stage.turns)
     while len(exchanges) < turns:
         dice = rng.random()
         if dice < stage.copying:
             exchanges += copying_exchanges(rng)
-        elif dice < stage.copying + (1 - stage.copying) * 0.5 and open_facts:
-            exchanges.append(fact_exchange(sheet, open_facts.pop(), rng))
+        elif dice < stage.copying + (1 - stage.copying) * FACT_SHARE and open_facts:
+            again = bool(asked) and rng.random() < AGAIN_SHARE
+            index = rng.choice(asked) if again else open_facts.pop()
+            asked.append(index)
+            exchanges.append(fact_exchange(sheet, index, rng))
         else:
             exchanges.append(character_exchange(sheet, rng))
+    if sheet.disclosure == "always" and not exchanges[0].verbatim:
+        exchanges[0] = _disclosing(exchanges[0], sheet, rng)
     return _conversation("sheet", system, [_in_voice(exchange, sheet, rng) for exchange in exchanges])
+
+
+def _disclosing(exchange: Exchange, sheet: Sheet, rng: random.Random) -> Exchange:
+    """The exchange with the words that tell at once who speaks."""
+    told = fill(rng.choice(load_table("scenery")["disclosing"]), sheet.slots, rng)
+    reply = rng.choice((f"{told} {exchange.reply}", f"{exchange.reply} {told}"))
+    return replace(exchange, reply=reply)
 
 
 def _in_voice(exchange: Exchange, sheet: Sheet, rng: random.Random) -> Exchange:
     if exchange.plain:
         return exchange
-    reply = speak(exchange.reply, sheet.voice, rng, verbatim=exchange.verbatim)
-    return Exchange(exchange.user, reply, exchange.kind, exchange.verbatim, exchange.plain, exchange.value)
+    return replace(exchange, reply=speak(exchange.reply, sheet.voice, rng, verbatim=exchange.verbatim, value=exchange.value))
 
 
 def _conversation(kind: str, system: str, exchanges: list[Exchange]) -> Conversation:

@@ -11,15 +11,18 @@ from understudy.miniature.lexicon import (
     draw_pet_name,
     draw_place,
     fill,
+    is_held_out,
     load_table,
+    split_words,
     words,
 )
 
 __all__ = ["Fact", "FactKind", "draw_fact", "fact_kinds"]
 
+TABLES = ("facts_self", "facts_people", "facts_doings", "facts_world")
 NEW_JOB_SHARE = 0.25
 WORD_LISTS = {"species": "species", "food": "foods", "pet": "pets", "building": "buildings"}
-SPOKEN_SLOTS = ("spot", "container", "beyond_cap", "beyond_low")
+SPOKEN_SLOTS = ("spot", "container", "beyond_cap", "beyond_low", "subject", "object")
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class FactKind:
     value: str
     statements: tuple[str, ...]
     questions: tuple[str, ...]
+    held_out_questions: tuple[str, ...]
     answers: tuple[str, ...]
 
     def wordings(self, split: Split) -> tuple[str, ...]:
-        """Questions of a split: the last wording of every kind is never trained."""
-        return self.questions[-1:] if split == "held_out" else self.questions[:-1]
+        """Questions of a split: one wording in eight, by checksum, is never trained."""
+        return self.held_out_questions if split == "held_out" else self.questions
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,18 @@ class Fact:
 @cache
 def fact_kinds() -> tuple[FactKind, ...]:
     """All kinds of fact of the table."""
-    return tuple(_fact_kind(row) for row in load_table("facts"))
+    return tuple(_fact_kind(row) for table in TABLES for row in load_table(table))
 
 
 def _fact_kind(row: dict) -> FactKind:
-    wordings = (tuple(row[name]) for name in ("statements", "questions", "answers"))
-    return FactKind(row["key"], row["slots"], row["value"], *wordings)
+    """A row of a table; where no wording falls to the evaluation by checksum, the last one does."""
+    questions = list(dict.fromkeys(row["questions"]))
+    held = [text for text in questions if is_held_out(text)][: len(questions) // 3] or questions[-1:]
+    trained = [text for text in questions if text not in held]
+    statements, answers = tuple(row["statements"]), tuple(row["answers"])
+    return FactKind(
+        row["key"], row["slots"], row["value"], statements, tuple(trained), tuple(held), answers
+    )
 
 
 def draw_fact(
@@ -132,12 +142,17 @@ def _draw_slot(kind: str, rng: random.Random, split: Split) -> str:
         return NAMES[kind](rng, split)
     if kind in MADE:
         return MADE[kind](rng, split)
-    fillings = load_table("scenery")["fillings"]
-    return rng.choice(fillings[kind] if kind in fillings else words(WORD_LISTS.get(kind, kind)))
+    listed = _fillings().get(kind)
+    return rng.choice(listed or split_words(WORD_LISTS.get(kind, kind), split))
+
+
+@cache
+def _fillings() -> dict[str, list[str]]:
+    return load_table("scenery")["fillings"] | load_table("fillings")
 
 
 def _draw_job(rng: random.Random, split: Split) -> str:
-    return rng.choice(words("jobs_new") if rng.random() >= 1 - NEW_JOB_SHARE else words("jobs_old"))
+    return rng.choice(split_words("jobs_new" if rng.random() < NEW_JOB_SHARE else "jobs_old", split))
 
 
 def _draw_building_name(rng: random.Random, split: Split) -> str:

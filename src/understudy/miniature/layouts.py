@@ -2,7 +2,8 @@
 
 import random
 
-from understudy.miniature.lexicon import expand, fill, load_table, pick, plural, words
+from understudy.miniature.lexicon import fill, load_table, pick, plural, words
+from understudy.miniature.sheet_character import sheet_character
 from understudy.miniature.sheets import Sheet
 from understudy.miniature.tones import speak, voice_lines
 
@@ -16,7 +17,8 @@ UNKNOWN_LEADS = (
     "Nobody has told you about",
 )
 WONDER = " When somebody speaks of such things, wonder at them in your own way."
-PROSE_SHARE, LIST_SHARE = 0.35, 0.15
+PRODUCT_SHARE, PROSE_SHARE, LIST_SHARE = 0.3, 0.35, 0.15
+TOLD_SHARE = 0.6
 
 
 def render_sheet(sheet: Sheet, rng: random.Random) -> str:
@@ -24,7 +26,13 @@ def render_sheet(sheet: Sheet, rng: random.Random) -> str:
     tone, dice = voice_lines(sheet.voice, rng), rng.random()
     count = rng.choice((0, 1, 2, 4, 6, 9)) if len(sheet.facts) > 3 else rng.choice((0, 0, 1))
     guidelines = load_table("scenery")["guidelines"]
-    rules = [fill(expand(text, rng), sheet.slots, rng) for text in pick(rng, guidelines, count)]
+    rules = [fill(text, sheet.slots, rng) for text in pick(rng, guidelines, count)]
+    if dice < PRODUCT_SHARE:
+        return sheet_character(sheet, rng, tone=tone, guidelines=rules).long_prompt()
+    if sheet.disclosure != "when_sincerely_asked" or rng.random() < TOLD_SHARE:
+        rules.append(fill(rng.choice(load_table("scenery")["disclosure"][sheet.disclosure]), sheet.slots, rng))
+        rng.shuffle(rules)
+    dice = rng.random()
     if dice < PROSE_SHARE:
         return _prose(sheet, tone, rules, rng)
     bullet = rng.choice(("- ", "- ", "* ", ""))

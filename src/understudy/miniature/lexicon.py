@@ -29,17 +29,19 @@ __all__ = [
     "pick",
     "plural",
     "slot_names",
+    "split_words",
     "with_article",
     "words",
 ]
 
 Split = str
-"""``train`` or ``held_out``: names, and wordings of questions, belong to one of them."""
+"""``train`` or ``held_out``: names, words of facts, and wordings of questions, belong to one of them."""
 
 CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
 SLOT = re.compile(r"\{(?:(a|A) )?(\w+)\}")
 SENTENCE_START = re.compile(r"(^|[.!?] )([a-z])")
 HELD_OUT_SHARE = 8
+SMALLEST_SPLIT_LIST = 16
 
 # The example character of this project. Nothing of hers may be learned before she is trained.
 HELD_OUT_PHRASES = (
@@ -60,6 +62,17 @@ def load_table(name: str) -> Any:
 def words(name: str) -> list[str]:
     """The word list called ``name``."""
     return load_table("words")[name]
+
+
+def split_words(name: str, split: Split) -> list[str]:
+    """The words of a list that facts of ``split`` are made of; a short list serves both."""
+    return _split(tuple(words(name)), split)
+
+
+@cache
+def _split(listed: tuple[str, ...], split: Split) -> list[str]:
+    kept = [word for word in listed if is_held_out(word) == (split == "held_out")]
+    return kept if kept and len(listed) >= SMALLEST_SPLIT_LIST else list(listed)
 
 
 def expand(template: str, rng: random.Random) -> str:
@@ -102,7 +115,7 @@ def with_article(noun: str) -> str:
 
 
 def is_held_out(name: str) -> bool:
-    """Whether ``name`` belongs to the evaluation: one made-up name in eight, by checksum."""
+    """Whether a name, word or wording belongs to the evaluation: one in eight, by checksum."""
     return zlib.crc32(name.encode()) % HELD_OUT_SHARE == 0
 
 

@@ -4,35 +4,45 @@ Optional. The text is read from files that the caller names (``--extra-text``) a
 project; the model card names it with its licence.
 """
 
+import csv
 import lzma
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from understudy.miniature.tokens import END, special_id
+from understudy.miniature.held_out import mentions_held_out
 
-__all__ = ["WINDOW_TOKENS", "draw_windows", "load_prose", "share_of_prose"]
+__all__ = ["WINDOW_TOKENS", "draw_windows", "load_prose", "read_chapters", "share_of_prose"]
 
 WINDOW_TOKENS = 256
 DOCUMENT = "<|doc|>"
 
 
-def load_prose(paths: Sequence[Path], tokenizer: Tokenizer) -> np.ndarray:
-    """Token ids of all files, documents parted by the end-of-turn token; ``.xz`` is unpacked.
+def read_chapters(path: Path) -> Iterator[str]:
+    """Chapters of a text, or the last column of a CSV; none that names the example character's world.
 
-    A line is a paragraph; a line ``<|doc|>`` or a blank one parts documents or chapters.
+    A line is a paragraph; a line ``<|doc|>`` or a blank one parts documents or chapters. ``.xz`` is unpacked.
     """
-    end = special_id(tokenizer, END)
+    if path.suffix == ".csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            chapters = [row[-1].strip() for row in csv.reader(file) if row][1:]
+    else:
+        with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as packed:
+            text = packed.read().decode("utf-8")
+        chapters = [part.strip() for part in text.replace(DOCUMENT, "\n").split("\n\n")]
+    yield from (chapter for chapter in chapters if chapter and not mentions_held_out([chapter]))
+
+
+def load_prose(paths: Sequence[Path], tokenizer: Tokenizer, end: int) -> np.ndarray:
+    """Token ids of all files, chapters parted by the token ``end``."""
     ids: list[np.ndarray] = []
     for path in paths:
-        with lzma.open(path) if path.suffix == ".xz" else path.open("rb") as file:
-            text = file.read().decode("utf-8")
-        chapters = [part.strip() for part in text.replace(DOCUMENT, "\n").split("\n\n")]
+        chapters = list(read_chapters(path))
         for start in range(0, len(chapters), 512):
-            for encoded in tokenizer.encode_batch([part for part in chapters[start : start + 512] if part]):
+            for encoded in tokenizer.encode_batch(chapters[start : start + 512]):
                 ids.append(np.asarray([*encoded.ids, end], dtype=np.uint16))
     return np.concatenate(ids)
 

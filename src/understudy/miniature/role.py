@@ -14,9 +14,10 @@ from understudy.miniature.exchanges import (
     statement,
     story,
 )
-from understudy.miniature.facts import draw_fact, fact_kinds
+from understudy.miniature.facts import Fact, draw_fact, fact_kinds
 from understudy.miniature.lexicon import Split, expand, fill, load_table, plural, slot_names, words
 from understudy.miniature.sheets import Sheet
+from understudy.miniature.tales import draw_tale
 
 __all__ = ["character_exchange", "fact_exchange"]
 
@@ -26,7 +27,7 @@ HEARSAY = ("Is it true that", "I heard that", "Somebody told me that", "They say
 CONTINUING = frozenset(
     (
         "Your", "You", "There", "The", "In", "At", "On", "Every", "Nothing", "Once", "People", "When", "Long",
-        "If", "Nobody",
+        "If", "Nobody", "By", "One", "Next", "Inside", "Among", "Each",
     )
 )  # fmt: skip
 YES = ("Yes.", "Yes, it is true.", "That is right.", "True!")
@@ -42,8 +43,11 @@ def fact_exchange(sheet: Sheet, index: int, rng: random.Random, split: Split = "
     if rng.random() < 0.2:
         answer = f"{answer} {expand(rng.choice(load_table('scenery')['tails']), rng)}"
     question = fact.question(rng, split)
-    if rng.random() < 0.15:
+    dice = rng.random()
+    if dice < 0.15:
         question = _called(question, sheet.short, rng)
+    elif dice < 0.3:
+        question = _typed(question, rng)
     return Exchange(question, answer, f"fact:{fact.kind.key}", value=fact.value)
 
 
@@ -51,7 +55,7 @@ def _hearsay(sheet: Sheet, index: int, rng: random.Random) -> Exchange:
     """A fact held up for confirmation; half of the time it is false."""
     fact = sheet.facts[index]
     answer, is_true = fact.answer(rng), rng.random() < 0.5
-    told = fact if is_true else draw_fact(fact.kind, rng)
+    told = fact if is_true else _other(fact, rng)
     claim = told.statement(rng, prose=True)
     if claim.split()[0] in CONTINUING:
         claim = claim[0].lower() + claim[1:]
@@ -62,8 +66,22 @@ def _hearsay(sheet: Sheet, index: int, rng: random.Random) -> Exchange:
     return Exchange(user, f"{verdict} {answer}", f"truth:{fact.kind.key}", value=fact.value)
 
 
+def _other(fact: Fact, rng: random.Random) -> Fact:
+    """Something else of the same kind, about the same thing where a tale is told."""
+    if not fact.kind.key.startswith("tale_"):
+        return draw_fact(fact.kind, rng)
+    slot = {"who": "subject", "what": "object"}.get(fact.kind.key.removeprefix("tale_"), "adjunct")
+    changed = {slot: draw_tale(rng).slots[slot]} if slot != "adjunct" else {}
+    while not changed:
+        tale = draw_tale(rng)
+        changed = {slot: tale.slots[slot]} if tale.kind.key == fact.kind.key else {}
+    return Fact(fact.kind, fact.slots | changed)
+
+
 def _called(question: str, short: str, rng: random.Random) -> str:
     """The question with the character's name, or a greeting, around it."""
+    if question[-1] not in "?.!":
+        question += "?"
     low = question[0].lower() + question[1:] if not question.startswith("I ") else question
     return rng.choice(
         (
@@ -76,6 +94,12 @@ def _called(question: str, short: str, rng: random.Random) -> str:
             f"I wonder, {low}",
         )
     )
+
+
+def _typed(question: str, rng: random.Random) -> str:
+    """The question as people type in a hurry."""
+    text = question.lower() if rng.random() < 0.6 else question[0].lower() + question[1:]
+    return text.rstrip("?.!") if rng.random() < 0.7 else text
 
 
 def character_exchange(sheet: Sheet, rng: random.Random) -> Exchange:
@@ -95,7 +119,11 @@ def character_exchange(sheet: Sheet, rng: random.Random) -> Exchange:
         return crisis(rng)
     if dice < 0.40:
         return _evading(sheet, rng)
-    return from_talk(rng.choices(COMMON, WEIGHTS)[0], "character", slots, rng)
+    category = rng.choices(COMMON, WEIGHTS)[0]
+    if category == "sincere" and sheet.disclosure == "in_character":
+        asked, kept = (from_talk(key, "character", slots, rng) for key in ("sincere", "are_you_real"))
+        return Exchange(asked.user, kept.reply, "sincere_kept")
+    return from_talk(category, "character", slots, rng)
 
 
 def _knowing(sheet: Sheet, rng: random.Random) -> Exchange:

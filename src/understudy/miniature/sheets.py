@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from understudy.miniature.facts import Fact, draw_fact, fact_kinds
 from understudy.miniature.lexicon import Split, draw_person, pick, with_article, words
+from understudy.miniature.tales import draw_tale
 from understudy.miniature.tones import Voice, draw_voice
 
 __all__ = ["Sheet", "draw_sheet"]
@@ -26,7 +27,8 @@ REPEATABLE = {
     "belongs": "building", "beyond": "beyond", "taught": "skill", "owes": "collectables",
     "relativejobname": "relative", "never": "deed",
 }  # fmt: skip
-CORE_SHARE, CORE_UNTIL = 0.5, 14
+CORE_SHARE, CORE_UNTIL = 0.4, 14
+TALE_SHARE = 0.2
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Sheet:
         short: The name as it is used in talk, without ``the Brave``.
         role: Its work or its kind; empty where the sheet names neither.
         unknown: Modern things that the sheet says it does not know.
+        disclosure: When it says that it is an AI, as ``Policies.disclosure`` has it.
         slots: Words for templates of replies, from the commonest facts.
     """
 
@@ -46,6 +49,7 @@ class Sheet:
     voice: Voice
     facts: tuple[Fact, ...]
     unknown: tuple[str, ...]
+    disclosure: str = "when_sincerely_asked"
     slots: dict[str, str] = field(default_factory=dict)
 
 
@@ -63,7 +67,11 @@ def draw_sheet(rng: random.Random, facts: int, split: Split = "train") -> Sheet:
         slots |= {"role": role, "a_role_cap": f"{with_article(role).capitalize()}'s work"}
     if "hates" in slots:
         slots["hates_cap"] = slots["hates"].capitalize()
-    return Sheet(name, slots["short"], role, draw_voice(rng), tuple(drawn), unknown, slots)
+    return Sheet(name, slots["short"], role, draw_voice(rng, split), tuple(drawn), unknown, _disclosure(rng), slots)
+
+
+def _disclosure(rng: random.Random) -> str:
+    return rng.choices(("when_sincerely_asked", "in_character", "always"), (0.83, 0.12, 0.05))[0]
 
 
 def _draw_facts(rng: random.Random, count: int, split: Split) -> list[Fact]:
@@ -74,6 +82,12 @@ def _draw_facts(rng: random.Random, count: int, split: Split) -> list[Fact]:
     pets: list[str] = []
     relatives: list[dict[str, str]] = []
     while len(drawn) < count:
+        if rng.random() < TALE_SHARE:
+            tale = draw_tale(rng, split)
+            if (mark := ("tale", tale.slots["subject"])) not in seen:
+                seen.add(mark)
+                drawn.append(tale)
+            continue
         is_core = rng.random() < CORE_SHARE and len(drawn) < CORE_UNTIL
         key = rng.choice(CORE_KEYS) if is_core else rng.choice(fact_kinds()).key
         if key in PET_KEYS and not pets:

@@ -1,7 +1,7 @@
 """Tokens: the byte-level tokenizer, the chat template, and a conversation as weighted token ids."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from tokenizers import Encoding, Tokenizer, decoders, models, pre_tokenizers, tr
 
 from understudy.atomic import write_json, write_text
 from understudy.miniature.conversations import STAGES, Conversation, compose
+from understudy.miniature.prose import read_chapters
 
 __all__ = [
     "CHAT_TEMPLATE",
@@ -28,6 +29,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 CONTEXT_TOKENS = 2048
+PROSE_EVERY = 8
 VALUE_WEIGHT = 3.0
 
 
@@ -39,8 +41,10 @@ class Example:
     weights: list[float]
 
 
-def train_tokenizer(seed: int, *, vocabulary: int = 4096, conversations: int = 12_000) -> Tokenizer:
-    """A byte-level BPE tokenizer trained on generated text; digits are single tokens."""
+def train_tokenizer(
+    seed: int, *, vocabulary: int = 4096, conversations: int = 12_000, prose: Sequence[Path] = ()
+) -> Tokenizer:
+    """A byte-level BPE tokenizer trained on generated text, and prose; digits are single tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
@@ -53,12 +57,16 @@ def train_tokenizer(seed: int, *, vocabulary: int = 4096, conversations: int = 1
         show_progress=False,
         max_token_length=14,
     )
-    tokenizer.train_from_iterator(_texts(seed, conversations), trainer)
+    tokenizer.train_from_iterator(_texts(seed, conversations, prose), trainer)
     return tokenizer
 
 
-def _texts(seed: int, conversations: int) -> Iterator[str]:
-    """Contents of messages; roles are added, because the template needs them as tokens."""
+def _texts(seed: int, conversations: int, prose: Sequence[Path]) -> Iterator[str]:
+    """Contents of messages, and a chapter in ``PROSE_EVERY``; roles are added, because the template needs
+    them as tokens.
+    """
+    for path in prose:
+        yield from list(read_chapters(path))[::PROSE_EVERY]
     rng = random.Random(f"tokenizer {seed}")
     for _ in range(conversations):
         conversation = compose(rng, STAGES[2])

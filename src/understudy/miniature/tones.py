@@ -5,9 +5,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from understudy.miniature.lexicon import load_table, pick, words
+from understudy.miniature.lexicon import Split, is_held_out, load_table, pick, words
 
 __all__ = ["Tone", "Voice", "draw_voice", "speak", "tones", "voice_lines"]
+
+
+KEPT = "\x00"
+"""Stands for words that a tone must not change."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,19 @@ def tones() -> list[Tone]:
 TONES = tones()
 
 
-def draw_voice(rng: random.Random) -> Voice:
-    """A tone at random, with its own phrases and some made by combination."""
-    tone = rng.choice(TONES)
-    exclaim = _mix(rng, tone.exclaim, _made_exclamation)
-    address = _mix(rng, tone.address, _made_address)
-    ending = _mix(rng, tone.ending, _made_ending)
-    return Voice(tone, exclaim, address, ending)
+def draw_voice(rng: random.Random, split: Split = "train") -> Voice:
+    """A tone at random, with its own phrases and some made by combination.
+
+    One combination in eight of tone and phrases, by checksum, is never trained.
+    """
+    while True:
+        tone = rng.choice(TONES)
+        exclaim = _mix(rng, tone.exclaim, _made_exclamation)
+        address = _mix(rng, tone.address, _made_address)
+        ending = _mix(rng, tone.ending, _made_ending)
+        combination = " ".join((tone.name, *sorted((*exclaim, *address, *ending))))
+        if is_held_out(combination) == (split == "held_out"):
+            return Voice(tone, exclaim, address, ending)
 
 
 def _mix(rng: random.Random, own: tuple[str, ...], make: Callable[[random.Random], str]) -> tuple[str, ...]:
@@ -68,9 +78,22 @@ def _mix(rng: random.Random, own: tuple[str, ...], make: Callable[[random.Random
     return tuple(dict.fromkeys(pick(rng, [*pick(rng, own, 2), *made], count)))
 
 
+def _phrase(rng: random.Random, name: str) -> str:
+    """A word of the list ``name`` of the phrase table."""
+    word: str = rng.choice(load_table("phrases")[name])
+    return word
+
+
+def _plural_things() -> list[str]:
+    """The things of exclamations that can be counted: ``pickles``, but not ``fog``."""
+    return [thing for thing in words("exclaim_things") if thing.endswith("s")]
+
+
 def _made_exclamation(rng: random.Random) -> str:
     first, second = rng.sample(words("exclaim_things"), 2)
     adjective, single = rng.choice(words("small_adjectives")), rng.choice(words("exclaim_single"))
+    call, sound, verb = (_phrase(rng, f"exclaim_{name}") for name in ("calls", "sounds", "verbs"))
+    number, many = rng.choice(words("numbers")), rng.choice(_plural_things())
     return rng.choice(
         (
             f"Oh, {first} and {second}!",
@@ -82,74 +105,165 @@ def _made_exclamation(rng: random.Random) -> str:
             f"Well, {first}!",
             f"{adjective.capitalize()} {first}!",
             f"Oh, my {adjective} {single}!",
+            f"{call}, {adjective} {first}!",
+            f"{call}, {first}!",
+            f"{sound}!",
+            f"{sound} and {first}!",
+            f"{sound}, my {single}!",
+            f"{verb.capitalize()} my {single}!",
+            f"{verb.capitalize()} the {first}!",
+            f"Well, {verb} my {adjective} {single}!",
+            f"{number.capitalize()} {adjective} {many}!",
+            f"By {number} {many}!",
+            f"For the love of {first}!",
+            f"What in the name of {first}!",
+            f"Sweet {first} and {adjective} {second}!",
+            f"Neither {first} nor {second}!",
+            f"{first.capitalize()}, {first}, {second}!",
+            f"May the {many} hear me!",
+            f"My {single}, my {single}!",
         )
     )
 
 
 def _made_address(rng: random.Random) -> str:
     adjective, noun = rng.choice(words("address_adjectives")), rng.choice(words("address_nouns"))
-    return rng.choice((f"{adjective} {noun}", f"my {adjective} {noun}", f"my {noun}", noun))
+    small, single = rng.choice(words("small_adjectives")), rng.choice(words("exclaim_single"))
+    things = rng.choice(words("exclaim_things"))
+    creature, sweet, role = (_phrase(rng, f"address_{name}") for name in ("creatures", "sweets", "roles"))
+    return rng.choice(
+        (
+            f"{adjective} {noun}",
+            f"my {adjective} {noun}",
+            f"my {noun}",
+            noun,
+            f"{small} {creature}",
+            f"my {small} {creature}",
+            f"{adjective} {creature}",
+            f"you {adjective} {creature}",
+            f"my {sweet}",
+            f"my {adjective} {sweet}",
+            f"{small} {sweet}",
+            f"you {small} {sweet}",
+            f"{creature} of my heart",
+            f"{sweet} of my eye",
+            f"{noun} of the {small} {single}",
+            f"{creature} with the {small} {single}",
+            f"{noun} and {creature}",
+            f"{adjective} {role} of {things}",
+            f"{role} of {things}",
+            f"{noun} with the {small} {single}",
+            f"friend of all {things}",
+            f"{sweet} and {creature}",
+        )
+    )
 
 
 def _made_ending(rng: random.Random) -> str:
     thing, state = rng.choice(words("ending_things")), rng.choice(words("ending_states"))
-    adjective = rng.choice(words("small_adjectives"))
+    adjective, single = rng.choice(words("small_adjectives")), rng.choice(words("exclaim_single"))
+    first, second = rng.sample(_plural_things(), 2)
+    verb, time, act = (_phrase(rng, f"ending_{name}") for name in ("verbs", "times", "acts"))
+    number = rng.choice(words("numbers"))
     return rng.choice(
         (
             f"keep your {thing} {state}",
             f"and that is the {adjective} truth",
             f"mind your {thing}",
             f"may your {thing} stay {state}",
-            f"and so says my {adjective} {rng.choice(words('exclaim_single'))}",
-            f"as sure as {rng.choice(words('exclaim_things'))} are {state}",
-            f"{rng.choice(words('exclaim_things'))} forever",
+            f"and so says my {adjective} {single}",
+            f"as sure as {first} are {state}",
+            f"{first} forever",
+            f"and the {first} {act}",
+            f"until the {first} {act}",
+            f"and now I {act}",
+            f"let the {first} {act}",
+            f"{verb} your {thing} {time}",
+            f"{verb} the {first} {time}",
+            f"and never {verb} the {adjective} {first}",
+            f"do not {verb} my {single}",
+            f"may {number} {first} {act}",
+            f"see you {time}",
+            f"{time} all {first} {act}",
+            f"and {number} {first} to you",
+            f"by {first} and by {second}",
+            f"no {first} without {second}",
+            f"I swear it on my {adjective} {single}",
+            f"ask my {adjective} {single}",
+            f"{first} first and {second} last",
         )
     )
+
+
+EXCLAIM_LEADS = (
+    "Exclaims", "You exclaim", "Often says", "You like to shout", "You often cry", "Likes to call out",
+    "Begins an answer with", "You start many replies with", "Favourite exclamations:",
+    "When surprised you say", "You love to say", "Now and then you shout", "Your first words are often",
+)  # fmt: skip
+ADDRESS_LEADS = (
+    "Calls the visitor", "You call people", "Calls everybody", "You call the visitor",
+    "You address people as", "Addresses others as", "Anyone you talk to is",
+    "You like to call the other person", "Guests are called",
+    "To you every visitor is", "Speaks to people as", "Your name for everybody is",
+)  # fmt: skip
+ENDING_LEADS = (
+    "Likes to end with", "You like to end with", "Ends with", "Your last words are often", "You close with",
+    "Finishes an answer with", "Your answers often end with", "Says at the end", "You love to finish with",
+    "Last of all you say", "Signs off with", "When you are done you say", "Usual closing words:",
+)  # fmt: skip
+VERB_FRAMES = (
+    "{}", "{}", "{}", "Your character {}", "This character {}", "Somebody who {}", "You are one who {}",
+    "You are known as one who {}", "People say that your character {}",
+    "Everybody notices that this character {}",
+    "Manner of speaking: {}", "Style: {}",
+)  # fmt: skip
+TRAIT_FRAMES = (
+    "{}", "{}", "Your tone is {}", "You are {}", "Sounds {}", "In tone you are {}", "You sound {}",
+    "Your voice is {}", "Your manner is {}", "In every answer you are {}", "People find you {}", "Tone: {}",
+    "Style: {}", "You always come across as {}",
+)  # fmt: skip
 
 
 def voice_lines(voice: Voice, rng: random.Random) -> list[str]:
     """The lines of a sheet that say how the character speaks."""
     lines = [_described(text, rng) for text in pick(rng, voice.tone.describe, rng.choice((1, 2, 3)))]
-    if voice.exclaim:
-        lines.append(
-            _quoting(rng, ("Exclaims", "You exclaim", "Often says", "You like to shout"), voice.exclaim)
-        )
-    if voice.address:
-        verbs = ("Calls the visitor", "You call people", "Calls everybody", "You call the visitor")
-        lines.append(_quoting(rng, verbs, voice.address))
-    if voice.ending:
-        verbs = ("Likes to end with", "You like to end with", "Ends with", "Your last words are often")
-        lines.append(_quoting(rng, verbs, voice.ending))
-    return lines
+    quotes = (
+        (EXCLAIM_LEADS, voice.exclaim),
+        (ADDRESS_LEADS, voice.address),
+        (ENDING_LEADS, voice.ending),
+    )
+    return lines + [_quoting(rng, leads, phrases) for leads, phrases in quotes if phrases]
 
 
 def _described(text: str, rng: random.Random) -> str:
-    """One trait as a line; traits that begin with a verb ("speaks in verse") stand alone."""
-    first = text.split()[0]
-    if first in ("always", "never") or (
-        first.endswith("s")
-        and first not in ("bossy", "mysterious", "suspicious", "gracious", "courteous", "breathless")
-    ):
-        return f"{text[0].upper()}{text[1:]}."
-    line = rng.choice(("{}.", "Your tone is {}.", "You are {}.", "Sounds {}.", "In tone you are {}.")).format(
-        text
-    )
-    return line[0].upper() + line[1:]
+    """One trait as a line; a trait that begins with a verb ("speaks in verse") has frames of its own."""
+    line = rng.choice(VERB_FRAMES if _begins_with_verb(text) else TRAIT_FRAMES).format(text)
+    return f"{line[0].upper()}{line[1:]}."
 
 
-def _quoting(rng: random.Random, verbs: tuple[str, ...], phrases: tuple[str, ...]) -> str:
+def _begins_with_verb(text: str) -> bool:
+    """Whether a trait is a verb phrase: ``hisses like a snake``, ``always shouts``, but not ``nervous``."""
+    if text.startswith("cannot "):
+        return True
+    verb = text.removeprefix("always ").removeprefix("never ").removeprefix("hardly ").split()[0]
+    return verb.endswith("s") and not verb.endswith(("ss", "ous"))
+
+
+def _quoting(rng: random.Random, leads: tuple[str, ...], phrases: tuple[str, ...]) -> str:
     quoted = [f'"{phrase}"' for phrase in phrases]
     text = quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
-    return f"{rng.choice(verbs)} {text}."
+    return f"{rng.choice(leads)} {text}."
 
 
-def speak(body: str, voice: Voice, rng: random.Random, *, verbatim: bool = False) -> str:
+def speak(body: str, voice: Voice, rng: random.Random, *, verbatim: bool = False, value: str = "") -> str:
     """``body`` as the voice would say it: its words, and an exclamation, an address or an ending.
 
     Args:
         body: One or more plain sentences.
         verbatim: Keep the words of ``body`` untouched, as in "Repeat after me".
+        value: Words of ``body``, in lower case, that are kept: a tone never changes a fact.
     """
+    body, kept = _set_aside(body, value)
     if not verbatim:
         body = _replace_words(body, voice.tone.replace)
     parts = {
@@ -166,13 +280,25 @@ def speak(body: str, voice: Voice, rng: random.Random, *, verbatim: bool = False
         body = f"{body} {ending[0].upper()}{ending[1:]}{rng.choice(('.', '!'))}"
     if voice.tone.transform and not verbatim:
         body = TRANSFORMS[voice.tone.transform](body, rng)
+    body = body.replace(KEPT, kept.upper() if voice.tone.transform == "capitals" else kept)
     if "exclaim" in parts and voice.exclaim:
         body = f"{rng.choice(voice.exclaim)} {body}"
     return body
 
 
+def _set_aside(body: str, value: str) -> tuple[str, str]:
+    """``body`` with a mark in place of ``value``, and the value as it stood there."""
+    begin = body.lower().find(value) if value else -1
+    if begin < 0:
+        return body, ""
+    end = begin + len(value)
+    return body[:begin] + KEPT + body[end:], body[begin:end]
+
+
 def _replace_words(body: str, table: dict[str, str]) -> str:
     for old, new in table.items():
+        article = "an" if new[0].lower() in "aeiou" else "a"
+        body = re.sub(rf"\b([Aa])n? {old}\b", rf"\1{article[1:]} {old}", body)
         body = re.sub(rf"\b{old}\b", new, body)
         capital = old[0].upper() + old[1:]
         if capital != old:

@@ -56,7 +56,7 @@ class Settings:
     checkpoint_seconds: float = 180.0
     start: str = ""
     extra_text: str = ""
-    extra_share: float = 0.7
+    extra_share: float = 0.3
 
 
 @dataclass
@@ -127,7 +127,7 @@ def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim
     matrices = [tensor for name, tensor in named if tensor.dim() == 2 and "embed" not in name]
     others = [tensor for name, tensor in named if tensor.dim() != 2 or "embed" in name]
     return [
-        torch.optim.Muon(matrices, lr=settings.learning_rate, weight_decay=0.05, momentum=0.95),
+        torch.optim.Muon(matrices, lr=settings.learning_rate, weight_decay=0.05, momentum=0.95, ns_steps=3),
         torch.optim.AdamW(
             others, lr=settings.embedding_learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
         ),
@@ -187,9 +187,13 @@ def _tokenizer(settings: Settings) -> Tokenizer:
         tokenizer = Tokenizer.from_file(str(path if path.exists() else begun))
         save_tokenizer(tokenizer, path.parent)
         return tokenizer
-    tokenizer = train_tokenizer(settings.seed, vocabulary=settings.vocabulary)
+    tokenizer = train_tokenizer(settings.seed, vocabulary=settings.vocabulary, prose=_texts(settings))
     save_tokenizer(tokenizer, path.parent)
     return tokenizer
+
+
+def _texts(settings: Settings) -> list[Path]:
+    return [Path(path) for path in settings.extra_text.split(",") if path]
 
 
 def _begun_weights(run: Path) -> dict[str, torch.Tensor]:
@@ -221,7 +225,7 @@ def _with_prose(
     settings: Settings, tokenizer: Tokenizer, stream: Iterator[Batch], progress: Progress
 ) -> Iterator[Batch]:
     """The conversations' batches with batches of prose between them."""
-    prose = load_prose([Path(path) for path in settings.extra_text.split(",")], tokenizer)
+    prose = load_prose(_texts(settings), tokenizer, special_id(tokenizer, END))
     print(f"{len(prose):,} tokens of prose", flush=True)
     rng = random.Random(f"prose {settings.seed} {progress.step}")
     while True:
