@@ -8,6 +8,7 @@ from understudy.miniature.exchanges import (
     crisis,
     favourite,
     from_talk,
+    joke,
     knowledge,
     name_slots,
     random_slots,
@@ -33,7 +34,9 @@ def assistant_exchange(rng: random.Random, given: str = "") -> Exchange:
         return _lacking(rng)
     if dice < 0.54:
         likes = (favourite("assistant", rng), favourite("assistant", rng))
-        return rng.choice((*likes, statement("assistant", rng), statement("assistant", rng), story(rng)))
+        return rng.choice(
+            (*likes, statement("assistant", rng), statement("assistant", rng), story(rng), joke(rng))
+        )
     slots = {**random_slots(rng), **name_slots(given, rng), "place": draw_place(rng)}
     slots |= {"short": given or "somebody", "given": given}
     if dice < 0.60:
@@ -49,5 +52,9 @@ def _lacking(rng: random.Random) -> Exchange:
     """A question about its life, which it does not have."""
     table, kind = load_table("scenery"), rng.choice(fact_kinds())
     question = draw_fact(kind, rng).question(rng)
-    reply = fill(rng.choice(table["lacking"]), {"lack": table["lacks"].get(kind.key) or rng.choice(table["lacks_otherwise"])}, rng)
+    reply = fill(
+        rng.choice(table["lacking"]),
+        {"lack": table["lacks"].get(kind.key) or rng.choice(table["lacks_otherwise"])},
+        rng,
+    )
     return Exchange(question, reply.strip(), "lack")

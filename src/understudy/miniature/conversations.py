@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from understudy.miniature.assistant import assistant_exchange
 from understudy.miniature.copying import copying_exchanges
 from understudy.miniature.exchanges import Exchange
-from understudy.miniature.layouts import render_sheet
 from understudy.miniature.held_out import mentions_held_out
+from understudy.miniature.layouts import render_sheet
 from understudy.miniature.lexicon import draw_person, expand, fill, load_table, words
 from understudy.miniature.role import character_exchange, fact_exchange
 from understudy.miniature.sheets import Sheet, draw_sheet
@@ -134,7 +134,10 @@ def _disclosing(exchange: Exchange, sheet: Sheet, rng: random.Random) -> Exchang
 def _in_voice(exchange: Exchange, sheet: Sheet, rng: random.Random) -> Exchange:
     if exchange.plain:
         return exchange
-    return replace(exchange, reply=speak(exchange.reply, sheet.voice, rng, verbatim=exchange.verbatim, value=exchange.value))
+    return replace(
+        exchange,
+        reply=speak(exchange.reply, sheet.voice, rng, verbatim=exchange.verbatim, value=exchange.value),
+    )
 
 
 def _conversation(kind: str, system: str, exchanges: list[Exchange]) -> Conversation:

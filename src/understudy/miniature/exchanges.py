@@ -26,6 +26,7 @@ __all__ = [
     "crisis",
     "favourite",
     "from_talk",
+    "joke",
     "knowledge",
     "name_slots",
     "random_slots",
@@ -102,14 +103,21 @@ def name_slots(name: str, rng: random.Random) -> dict[str, str]:
 
 
 def from_talk(category: str, side: str, slots: Mapping[str, str], rng: random.Random) -> Exchange:
-    """User and reply of a category, with those wordings whose slots are known."""
+    """User and reply of a group of a category, with those wordings whose slots are known.
+
+    A group is drawn by its number of user lines; a category without ``groups`` is one group.
+    """
     row = load_table("talk")[category]
-    replies = [text for text in row[side] if slot_names(text) <= slots.keys()]
-    if not replies:
-        return from_talk("how_are_you", side, slots, rng)
-    user = rng.choice([text for text in row["user"] if slot_names(text) <= slots.keys()])
-    reply = rng.choice(replies)
+    keys = ("user", side)
+    groups = [part for part in row.get("groups", [row]) if all(_known(part[key], slots) for key in keys)]
+    group = rng.choices(groups, [len(group["user"]) for group in groups])[0]
+    user, reply = (rng.choice(_known(group[key], slots)) for key in keys)
     return Exchange(_tidy(fill(user, slots, rng)), _tidy(fill(reply, slots, rng)), category)
+
+
+def _known(templates: list[str], slots: Mapping[str, str]) -> list[str]:
+    """The templates whose slots are all in ``slots``."""
+    return [text for text in templates if slot_names(text) <= slots.keys()]
 
 
 def _tidy(text: str) -> str:
@@ -176,6 +184,15 @@ def story(rng: random.Random) -> Exchange:
     table, slots = load_table("smalltalk"), _plain_slots(rng)
     user = fill(rng.choice(table["story_user"]), slots, rng)
     return Exchange(user, fill(rng.choice(table["stories"]), slots, rng), "story")
+
+
+def joke(rng: random.Random) -> Exchange:
+    """A wish for a joke or a riddle, and one with its solution."""
+    table = load_table("smalltalk")
+    user = fill(rng.choice(table["joke_user"]), {}, rng)
+    rows = [row for row in table["jokes"] if row[0] or "riddle" not in user.lower()]
+    question, told = rng.choice(rows)
+    return Exchange(user, f"{question} {told}" if question else told, "joke")
 
 
 def crisis(rng: random.Random) -> Exchange:

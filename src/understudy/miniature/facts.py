@@ -80,9 +80,7 @@ def _fact_kind(row: dict) -> FactKind:
     held = [text for text in questions if is_held_out(text)][: len(questions) // 3] or questions[-1:]
     trained = [text for text in questions if text not in held]
     statements, answers = tuple(row["statements"]), tuple(row["answers"])
-    return FactKind(
-        row["key"], row["slots"], row["value"], statements, tuple(trained), tuple(held), answers
-    )
+    return FactKind(row["key"], row["slots"], row["value"], statements, tuple(trained), tuple(held), answers)
 
 
 def draw_fact(

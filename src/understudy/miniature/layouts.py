@@ -30,7 +30,9 @@ def render_sheet(sheet: Sheet, rng: random.Random) -> str:
     if dice < PRODUCT_SHARE:
         return sheet_character(sheet, rng, tone=tone, guidelines=rules).long_prompt()
     if sheet.disclosure != "when_sincerely_asked" or rng.random() < TOLD_SHARE:
-        rules.append(fill(rng.choice(load_table("scenery")["disclosure"][sheet.disclosure]), sheet.slots, rng))
+        rules.append(
+            fill(rng.choice(load_table("scenery")["disclosure"][sheet.disclosure]), sheet.slots, rng)
+        )
         rng.shuffle(rules)
     dice = rng.random()
     if dice < PROSE_SHARE:

@@ -8,6 +8,7 @@ from understudy.miniature.exchanges import (
     crisis,
     favourite,
     from_talk,
+    joke,
     knowledge,
     name_slots,
     random_slots,
@@ -110,7 +111,7 @@ def character_exchange(sheet: Sheet, rng: random.Random) -> Exchange:
         return _knowing(sheet, rng)
     if dice < 0.23:
         told = (favourite("character", rng), statement("character", rng), statement("character", rng))
-        return rng.choice((*told, story(rng)))
+        return rng.choice((*told, story(rng), joke(rng)))
     if dice < 0.36:
         is_listed = bool(sheet.unknown) and rng.random() < 0.7
         thing = rng.choice(sheet.unknown if is_listed else words("modern"))
@@ -121,8 +122,8 @@ def character_exchange(sheet: Sheet, rng: random.Random) -> Exchange:
         return _evading(sheet, rng)
     category = rng.choices(COMMON, WEIGHTS)[0]
     if category == "sincere" and sheet.disclosure == "in_character":
-        asked, kept = (from_talk(key, "character", slots, rng) for key in ("sincere", "are_you_real"))
-        return Exchange(asked.user, kept.reply, "sincere_kept")
+        asked = from_talk("sincere", "character", slots, rng).user
+        return Exchange(asked, fill(rng.choice(load_table("scenery")["kept"]), slots, rng), "sincere_kept")
     return from_talk(category, "character", slots, rng)
 
 

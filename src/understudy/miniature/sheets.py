@@ -25,7 +25,12 @@ REPEATABLE = {
     "weekly": "deed", "leader": "group", "guard": "guarded", "inside": "container", "rule": "rule",
     "peteats": "petname", "eldest": "event", "whenhappens": "act", "met": "name", "lost": "thing",
     "belongs": "building", "beyond": "beyond", "taught": "skill", "owes": "collectables",
-    "relativejobname": "relative", "never": "deed",
+    "relativejobname": "relative", "never": "deed", "festivalday": "festival", "price": "food",
+    "relativehabit": "relative", "relativecannot": "relative", "ownact": "act", "objectdoes": "object",
+    "maker": "object", "objectcolour": "object", "contest": "contest", "present": "name", "broke": "object",
+    "villagerole": "office", "kincount": "kin", "keptwhere": "object", "flaw": "structure",
+    "why": "structure",
+    "most": "creature",
 }  # fmt: skip
 CORE_SHARE, CORE_UNTIL = 0.4, 14
 TALE_SHARE = 0.2
@@ -67,7 +72,9 @@ def draw_sheet(rng: random.Random, facts: int, split: Split = "train") -> Sheet:
         slots |= {"role": role, "a_role_cap": f"{with_article(role).capitalize()}'s work"}
     if "hates" in slots:
         slots["hates_cap"] = slots["hates"].capitalize()
-    return Sheet(name, slots["short"], role, draw_voice(rng, split), tuple(drawn), unknown, _disclosure(rng), slots)
+    return Sheet(
+        name, slots["short"], role, draw_voice(rng, split), tuple(drawn), unknown, _disclosure(rng), slots
+    )
 
 
 def _disclosure(rng: random.Random) -> str:

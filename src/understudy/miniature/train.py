@@ -20,6 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
 import torch
+from huggingface_hub import split_torch_state_dict_into_shards
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch.nn import functional
@@ -33,6 +34,7 @@ from understudy.miniature.tokens import CONTEXT_TOKENS, END, PAD, save_tokenizer
 __all__ = ["Settings", "build_model", "export_model", "train", "weighted_loss"]
 
 PROSE_WINDOWS = 12
+SHARD_SIZE = "14MB"
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class Settings:
     warmup_steps: int = 50
     bfloat16: bool = True
     checkpoint_seconds: float = 180.0
+    growth: int = 0
     start: str = ""
     extra_text: str = ""
     extra_share: float = 0.3
@@ -216,7 +219,7 @@ def train(settings: Settings) -> Path:
     stream = batches(tokenizer, settings.seed, lambda: progress.share(settings), progress.pool)
     if settings.extra_text:
         stream = _with_prose(settings, tokenizer, stream, progress)
-    _loop(settings, model, optimizers, progress, stream)
+    _loop(settings, model, optimizers, progress, stream, tokenizer)
     _save_checkpoint(settings.output / "checkpoint", model, optimizers, progress)
     return export_model(model, tokenizer, settings.output / "model")
 
@@ -242,6 +245,7 @@ def _loop(
     optimizers: list[torch.optim.Optimizer],
     progress: Progress,
     stream: Iterator[Batch],
+    tokenizer: Tokenizer,
 ) -> None:
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     peaks = [
@@ -269,6 +273,8 @@ def _loop(
         progress.step, progress.tokens = progress.step + 1, progress.tokens + batch.tokens
         progress.seconds, progress.loss = before + now - began, smooth
         recent += batch.tokens
+        if int(progress.share(settings) * settings.growth) > int(share * settings.growth):
+            export_model(model, tokenizer, settings.output / "growth" / f"{progress.tokens:09d}")
         if now - logged > 15:
             _log(progress, settings, recent / (now - logged))
             logged, recent = now, 0
@@ -296,13 +302,23 @@ def export_model(model: LlamaForCausalLM, tokenizer: Tokenizer, folder: Path) ->
         f"model.{name}": tensor.to(torch.bfloat16).contiguous()
         for name, tensor in model.model.state_dict().items()
     }
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    (folder / "model.safetensors").chmod(0o644)
+    _save_shards(weights, folder)
     configuration = model.config.to_diff_dict() | {"architectures": ["LlamaForCausalLM"], "dtype": "bfloat16"}
     write_json(folder / "config.json", configuration)
     ends = {"eos_token_id": model.config.eos_token_id, "pad_token_id": model.config.pad_token_id}
     write_json(folder / "generation_config.json", ends | {"do_sample": True, "temperature": 0.3})
     return folder
+
+
+def _save_shards(weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Files of at most ``SHARD_SIZE``, with the index that loaders look for where there are several."""
+    split = split_torch_state_dict_into_shards(weights, max_shard_size=SHARD_SIZE)
+    for name, tensors in split.filename_to_tensors.items():
+        save_file({key: weights[key] for key in tensors}, folder / name, metadata={"format": "pt"})
+        (folder / name).chmod(0o644)
+    if split.is_sharded:
+        index = {"metadata": split.metadata, "weight_map": split.tensor_to_filename}
+        write_json(folder / "model.safetensors.index.json", index)
 
 
 def _settings(arguments: list[str]) -> Settings:
