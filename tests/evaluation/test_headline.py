@@ -167,3 +167,17 @@ def test_likelihood_is_per_token_and_tells_bits_per_byte():
 
 def test_a_missing_score_says_why():
     assert not_computed("no facts").as_row()["note"] == "no facts"
+
+
+def test_the_star_counts_where_it_was_measured():
+    rows = [row(n, "expensive+long", None, True) for n in NAMES]
+    found = draw_headline("Ophelia", {}, [*table(), *rows], 0.10)
+    assert found.answer == "yes"
+    assert (
+        "Against the expensive model with the long prompt: not worse by 10 points on style" in found.sentence
+    )
+
+    rows[NAMES.index("fact_recall")] = row("fact_recall", "expensive+long", False, False)
+    found = draw_headline("Ophelia", {}, [*table(), *rows], 0.10)
+    assert found.answer == "no"
+    assert "worse on facts" in found.sentence

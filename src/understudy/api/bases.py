@@ -25,7 +25,7 @@ __all__ = [
     "resolve_base",
 ]
 
-MINIATURES = {"understudy/mini": "mini"}
+MINIATURES = {"understudy/mini": "mini", "understudy/mini-star": "mini-star"}
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 HUB_TIMEOUT_SECONDS = 5.0
 FINGERPRINT_BYTES = 1 << 20

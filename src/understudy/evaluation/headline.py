@@ -12,14 +12,13 @@ __all__ = ["RULE", "Headline", "draw_headline"]
 BEATS = ("nll_per_token", "style", "in_fiction_leak", "fact_recall")
 KEEPS = ("honesty", "relevance")
 MATCHES = ("style", "in_fiction_leak", "fact_recall", "honesty", "relevance")
+STAR = "expensive+long"
 RULE = (
     "yes: tuned+short is better than cheap+short on likelihood, style, AI disclaimers in the play and facts "
     "(95 % intervals; disclaimers need only stay within the margin where cheap+short makes none), "
-    "and within the "
-    "margin of it on honesty and relevance, and within the margin of cheap+long on style, "
-    "disclaimers, facts, "
-    "honesty and relevance (one-sided 95 %). no: one of these is shown to be false. not_shown: "
-    "everything else. "
+    "and within the margin of it on honesty and relevance, and within the margin of cheap+long, and of "
+    "expensive+long where that arm was measured, on style, disclaimers, facts, honesty and relevance "
+    "(one-sided 95 %). no: one of these is shown to be false. not_shown: everything else. "
     "Scores that cannot be computed for this character are left out and named."
 )
 TITLES = {
@@ -31,6 +30,11 @@ TITLES = {
     "relevance": "relevance",
 }
 NO_LEAK = 0.02
+RIVALS = {
+    STAR: "the expensive model with the long prompt",
+    "cheap+long": "the untuned model with the long prompt",
+    "cheap+short": "the untuned model with the same short prompt",
+}
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ def draw_headline(
     table = {(c.score, c.b): c for c in comparisons if c.a == DEPLOYED}
     checks = {(s, "cheap+short"): _beats(s, table, scores) for s in BEATS}
     checks |= {(s, "cheap+short"): _keeps(table.get((s, "cheap+short"))) for s in KEEPS}
-    checks |= {(s, "cheap+long"): _keeps(table.get((s, "cheap+long"))) for s in MATCHES}
+    for rival in ("cheap+long", STAR):
+        checks |= {(s, rival): _keeps(table.get((s, rival))) for s in MATCHES}
     missing = [s for s in (*BEATS, *KEEPS) if _absent(table.get((s, "cheap+short")))]
     judged = {key: passed for key, passed in checks.items() if not _absent(table.get(key))}
     if not any(s in BEATS for s, _ in judged):
@@ -103,7 +108,7 @@ def _sentence(
         f"{character}'s prompt",
     }[answer]
     parts = [opening + "."]
-    for rival, words in (("cheap+short", "the same short prompt"), ("cheap+long", "the long prompt")):
+    for rival, words in RIVALS.items():
         parts.append(_against(rival, words, judged, table, margin))
     if missing:
         parts.append(f"Could not be computed: {_list(missing)}.")
@@ -130,7 +135,7 @@ def _against(
         f"not shown either way on {_list(open_)}" if open_ else "",
     ]
     told = "; ".join(phrase for phrase in phrases if phrase)
-    return f"Against the untuned model with {words}: {told}." if told else ""
+    return f"Against {words}: {told}." if told else ""
 
 
 def _list(names: Sequence[str]) -> str:
