@@ -17,7 +17,7 @@ CONTEXT_SHARE = 0.3
 """Share of the prompt's and questions' tokens that are learned at all; they weigh more in return.
 
 The logits of the others need not be computed."""
-BATCH_TOKENS = ((0.12, 2560), (0.3, 3072), (0.6, 5120), (1.0, 6144))
+BATCH_TOKENS = ((0.12, 2048), (0.3, 2560), (0.6, 3072), (1.0, 4096))
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from understudy.atomic import write_json
 from understudy.miniature.batches import Batch, batches
+from understudy.miniature.growing import grow_weights
 from understudy.miniature.prose import draw_windows, load_prose, share_of_prose
 from understudy.miniature.tokens import CONTEXT_TOKENS, END, PAD, save_tokenizer, special_id, train_tokenizer
 
@@ -58,6 +59,7 @@ class Settings:
     checkpoint_seconds: float = 180.0
     growth: int = 0
     start: str = ""
+    lesson: float = 0.0
     extra_text: str = ""
     extra_share: float = 0.3
 
@@ -76,6 +78,10 @@ class Progress:
         """Share of the training that has passed, from 0 to 1 and beyond."""
         timed = self.seconds / (settings.minutes * 60) if settings.minutes else 0.0
         return max(self.tokens / settings.tokens, timed)
+
+    def lesson(self, settings: Settings) -> float:
+        """Where the curriculum stands, from ``settings.lesson`` to 1; the learning rates do not follow it."""
+        return settings.lesson + (1 - settings.lesson) * min(1.0, self.share(settings))
 
 
 def build_model(settings: Settings, tokenizer: Tokenizer) -> LlamaForCausalLM:
@@ -130,7 +136,7 @@ def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim
     matrices = [tensor for name, tensor in named if tensor.dim() == 2 and "embed" not in name]
     others = [tensor for name, tensor in named if tensor.dim() != 2 or "embed" in name]
     return [
-        torch.optim.Muon(matrices, lr=settings.learning_rate, weight_decay=0.05, momentum=0.95, ns_steps=3),
+        torch.optim.Muon(matrices, lr=settings.learning_rate, weight_decay=0.05, momentum=0.95),
         torch.optim.AdamW(
             others, lr=settings.embedding_learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
         ),
@@ -186,6 +192,8 @@ def _load_checkpoint(
 def _tokenizer(settings: Settings) -> Tokenizer:
     path = settings.output / "model" / "tokenizer.json"
     begun = Path(settings.start) / "model" / "tokenizer.json"
+    if not begun.exists():
+        begun = Path(settings.start) / "tokenizer.json"
     if path.exists() or (settings.start and begun.exists()):
         tokenizer = Tokenizer.from_file(str(path if path.exists() else begun))
         save_tokenizer(tokenizer, path.parent)
@@ -199,10 +207,13 @@ def _texts(settings: Settings) -> list[Path]:
     return [Path(path) for path in settings.extra_text.split(",") if path]
 
 
-def _begun_weights(run: Path) -> dict[str, torch.Tensor]:
-    """Weights of an earlier run with the same tokenizer, to begin from."""
-    state = json.loads((run / "checkpoint" / "state.json").read_text("utf-8"))
-    return load_file(run / "checkpoint" / state["weights"])
+def _begun_weights(begin: Path) -> dict[str, torch.Tensor]:
+    """Weights to begin from: of an earlier run, or of a model folder; the tokenizer is the same."""
+    if not (begin / "checkpoint").is_dir():
+        loaded = [load_file(path) for path in sorted(begin.glob("model*.safetensors"))]
+        return {name.removeprefix("model."): x.float() for part in loaded for name, x in part.items()}
+    state = json.loads((begin / "checkpoint" / "state.json").read_text("utf-8"))
+    return load_file(begin / "checkpoint" / state["weights"])
 
 
 def train(settings: Settings) -> Path:
@@ -211,12 +222,13 @@ def train(settings: Settings) -> Path:
     tokenizer = _tokenizer(settings)
     model = build_model(settings, tokenizer)
     if settings.start:
-        model.model.load_state_dict(_begun_weights(Path(settings.start)))
+        begun = _begun_weights(Path(settings.start))
+        model.model.load_state_dict(grow_weights(begun, model.model.state_dict()))
     optimizers = _optimizers(model, settings)
     progress = _load_checkpoint(settings.output / "checkpoint", model, optimizers)
     write_json(settings.output / "settings.json", {**asdict(settings), "output": settings.output.name})
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, from step {progress.step}", flush=True)
-    stream = batches(tokenizer, settings.seed, lambda: progress.share(settings), progress.pool)
+    stream = batches(tokenizer, settings.seed, lambda: progress.lesson(settings), progress.pool)
     if settings.extra_text:
         stream = _with_prose(settings, tokenizer, stream, progress)
     _loop(settings, model, optimizers, progress, stream, tokenizer)
