@@ -17,6 +17,7 @@ from understudy.cli.report import report_command
 from understudy.cli.run import run_command
 from understudy.cli.serve import serve_command
 from understudy.cli.show_mask import show_mask_command
+from understudy.cli.teach import teach_command
 from understudy.cli.train import train_command
 from understudy.errors import UnderstudyError
 
@@ -56,6 +57,7 @@ def _options(
 
 app.command("init")(init_command)
 app.command("import")(import_command)
+app.command("teach")(teach_command)
 app.command("build")(build_command)
 app.command("check")(check_command)
 app.command("show-mask")(show_mask_command)

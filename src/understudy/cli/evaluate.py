@@ -11,7 +11,6 @@ import typer
 if TYPE_CHECKING:
     from understudy.client import Provider
     from understudy.evaluation import Settings
-    from understudy.evaluation.replies import Progress
     from understudy.folder import CharacterFolder
 
 __all__ = ["evaluate_command", "evaluate_showing_progress", "print_verdict"]
@@ -90,6 +89,7 @@ def evaluate_showing_progress(
     yes: bool = False,
 ) -> tuple[dict[str, Any], bool]:
     """The run's verdict, and whether it was current already, so that nothing was asked."""
+    from understudy.cli.progress import ProgressLine
     from understudy.client import connect_async, resolve_provider
     from understudy.evaluation import OpenAIConnection, current_verdict, evaluate
     from understudy.folder import alone
@@ -101,7 +101,7 @@ def evaluate_showing_progress(
     if whose.paid:
         _ask(folder, run, settings, star, whose, yes)
     try:
-        with _Line(sys.stderr) as line, alone(run, _say_waiting):
+        with ProgressLine(sys.stderr) as line, alone(run, _say_waiting):
             found = None if again else current_verdict(folder, run, settings, star_model=star)
             if found is not None:
                 return found, True
@@ -182,39 +182,6 @@ def _ask(
         raise ConfigError(f"{whose.name} may charge for this. Add --yes to spend without being asked.")
     if not typer.confirm("Ask?", err=True):
         raise typer.Exit(1)
-
-
-class _Line:
-    """Progress as one moving line; without a terminal, a line for every quarter."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self._moving = stream.isatty()
-        self._said: tuple[str, int] = ("", -1)
-
-    def __enter__(self) -> _Line:
-        return self
-
-    def __exit__(self, *details: object) -> None:
-        if self._moving:
-            print("\r\033[K", end="", file=self._stream, flush=True)
-
-    def show(self, progress: Progress) -> None:
-        """How far, how fast, how long still."""
-        quarter = (progress.what, 4 * progress.done // max(1, progress.total))
-        if not self._moving and quarter == self._said:
-            return
-        self._said = quarter
-        text = f"{progress.what} {progress.done}/{progress.total}"
-        if progress.per_second:
-            text += f"  {progress.per_second:.1f}/s"
-        if progress.seconds_left is not None and progress.done < progress.total:
-            minutes, seconds = divmod(round(progress.seconds_left), 60)
-            text += f"  {minutes}:{seconds:02d} left"
-        if self._moving:
-            print(f"\r\033[K{text}", end="", file=self._stream, flush=True)
-        else:
-            print(text, file=self._stream, flush=True)
 
 
 def print_verdict(verdict: dict[str, Any]) -> None:

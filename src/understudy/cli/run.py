@@ -27,23 +27,35 @@ def run_command(
     provider: Annotated[
         str | None, typer.Option(help="openai, or base URL of another server. Default: this machine.")
     ] = None,
+    star: Annotated[
+        str | None,
+        typer.Option(help="Expensive model to measure with the long prompt. Default: priced only."),
+    ] = None,
+    teach: Annotated[
+        int | None, typer.Option(min=1, help="Dialogues that the star writes first. Default: none.")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Ask half the probes; the verdict claims less.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Build, train, evaluate and report. Skips what is done, says why, and can be interrupted.
+    """Teach where asked to, build, train, evaluate and report. Skips what is done; can be interrupted.
 
     Example: understudy run iroh --base-model Qwen/Qwen3-0.6B
     """
+    from understudy.errors import ConfigError
     from understudy.folder import open_folder
 
     began = time.monotonic()
     folder = open_folder(name)
+    if teach is not None and star is None:
+        raise ConfigError("--teach needs the model that writes: --star MODEL")
+    if teach is not None and star is not None:
+        _teach(folder, star, teach, provider, yes)
     _build(folder)
     run = _train(folder, name, base_model, provider, yes)
-    verdict = _evaluate(folder, run.folder, provider, quick, yes)
+    verdict = _evaluate(folder, run.folder, provider, star, quick, yes)
     page = _report(folder, run.id)
     if as_json:
         print(json.dumps(_result(run, verdict, page), ensure_ascii=False, indent=2))
@@ -58,6 +70,26 @@ def run_command(
 
 def _say(stage: str, text: str) -> None:
     print(f"{stage:<9} {text}", file=sys.stderr, flush=True)
+
+
+def _teach(folder: CharacterFolder, star: str, count: int, provider: str | None, yes: bool) -> None:
+    """The star's dialogues; edited ones are not written over."""
+    from understudy.cli.teach import teach_showing_progress
+    from understudy.client import resolve_provider
+    from understudy.teaching import plan_teaching
+
+    whose = resolve_provider(provider, allow_paid=provider is not None)
+    plan = plan_teaching(folder, whose, star, count=count)
+    if plan.is_changed:
+        _say("teach", "skipped: the star's dialogues were edited since; teach --again writes them anew")
+        return
+    report = teach_showing_progress(plan, yes=yes)
+    record = report.record
+    if report.reused:
+        _say("teach", f"skipped: {record.model} wrote these dialogues for the same lines and prompt")
+    else:
+        refused = f", {sum(record.refused.values()):,} replies refused"
+        _say("teach", f"{record.dialogues:,} dialogues, {record.replies:,} replies{refused}")
 
 
 def _build(folder: CharacterFolder) -> None:
@@ -95,12 +127,14 @@ def _train(
     return run
 
 
-def _evaluate(folder: CharacterFolder, run: Path, provider: str | None, quick: bool, yes: bool) -> Document:
+def _evaluate(
+    folder: CharacterFolder, run: Path, provider: str | None, star: str | None, quick: bool, yes: bool
+) -> Document:
     from understudy.cli.evaluate import evaluate_showing_progress
     from understudy.evaluation import Settings
 
     settings = Settings().quick() if quick else Settings()
-    verdict, reused = evaluate_showing_progress(folder, run, settings, provider=provider, yes=yes)
+    verdict, reused = evaluate_showing_progress(folder, run, settings, provider=provider, star=star, yes=yes)
     if reused:
         _say("evaluate", "skipped: the verdict rests on this model, this data and these settings")
     else:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from understudy.atomic import write_jsonl
+from understudy.atomic import write_text
 from understudy.errors import DialogueError
 from understudy.folder import typed
 from understudy.textfile import json_fault
 
-__all__ = ["Dialogue", "Message", "load_dialogues", "save_dialogues"]
+__all__ = ["Dialogue", "Message", "load_dialogues", "render_dialogues", "save_dialogues"]
 
 Role = Literal["system", "user", "assistant"]
 ROLES = ("system", "user", "assistant")
@@ -136,6 +136,11 @@ def _as_row(dialogue: Dialogue) -> dict[str, Any]:
     }
 
 
+def render_dialogues(dialogues: Iterable[Dialogue]) -> str:
+    """The text of ``dialogues.jsonl``: one JSON object a line."""
+    return "".join(json.dumps(_as_row(dialogue), ensure_ascii=False) + "\n" for dialogue in dialogues)
+
+
 def save_dialogues(path: Path, dialogues: Iterable[Dialogue]) -> None:
     """Write ``dialogues.jsonl`` in one step."""
-    write_jsonl(path, map(_as_row, dialogues))
+    write_text(path, render_dialogues(dialogues))

@@ -28,7 +28,7 @@ def sheet_character(
     Args:
         questions: Split whose wordings become the questions of the facts; without it, there are none.
     """
-    handling = "refer" if rng.random() < CRISIS_SHARE else "none"
+    crisis = Crisis(handling="refer") if rng.random() < CRISIS_SHARE else Crisis(handling="none")
     facts = [
         Fact(
             id=f"{fact.kind.key}-{number}",
@@ -44,9 +44,7 @@ def sheet_character(
         guidelines=list(guidelines),
         facts=facts,
         out_of_world=[OutOfWorld(topic=plural(topic)) for topic in sheet.unknown],
-        policies=Policies.model_validate(
-            {"disclosure": sheet.disclosure, "crisis": Crisis(handling=handling)}
-        ),
+        policies=Policies.model_validate({"disclosure": sheet.disclosure, "crisis": crisis}),
     )
 
 

@@ -1,0 +1,52 @@
+"""Teaching settings: how the star replies."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from understudy.errors import ConfigError
+
+__all__ = ["TeachingSettings"]
+
+HIGHEST_TEMPERATURE = 2.0
+WARMER = 0.1  # A repeat is asked for a little more freely, or a sure model would say the same again.
+
+
+@dataclass(frozen=True)
+class TeachingSettings:
+    """How the star replies.
+
+    temperature: 0.7 gives variety; at 0 all answers to one question would be the same line.
+    max_tokens: A reply that needs more is cut off, and therefore refused.
+    repeats: How often a refused reply is asked for again.
+    """
+
+    temperature: float = 0.7
+    max_tokens: int = 300
+    seed: int = 0
+    repeats: int = 3
+    concurrency: int = 16
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature <= HIGHEST_TEMPERATURE:
+            raise ConfigError(f"--temperature {self.temperature:g} must be between 0 and 2.")
+        if self.max_tokens < 1 or self.concurrency < 1:
+            raise ConfigError("--max-tokens and --concurrency must be 1 or more.")
+
+    def sampling(self) -> dict[str, Any]:
+        """What a dialogue depends on besides its lines, the model and the prompt."""
+        return {
+            "temperature": self.temperature,
+            "max_tokens": self.max_tokens,
+            "seed": self.seed,
+            "repeats": self.repeats,
+        }
+
+    def temperature_of(self, attempt: int) -> float:
+        """The temperature of an attempt, counted from 0."""
+        return min(HIGHEST_TEMPERATURE, round(self.temperature + WARMER * attempt, 3))
+
+    def seed_of(self, outline_id: str, turn: int, attempt: int) -> int:
+        """A seed of its own for every attempt at every turn, the same in every run."""
+        digest = hashlib.sha256(f"{self.seed}\x1f{outline_id}\x1f{turn}\x1f{attempt}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
