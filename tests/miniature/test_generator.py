@@ -8,18 +8,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from understudy.miniature.conversations import (
-    HELD_OUT_PHRASES,
     STAGES,
     Conversation,
     compose,
     held_out_sheet,
-    mentions_held_out,
 )
-from understudy.miniature.facts import draw_fact, fact_kinds
+from understudy.miniature.exchanges import joke
+from understudy.miniature.facts import TABLES, draw_fact, fact_kinds
+from understudy.miniature.held_out import held_out_questions, mentions_held_out, plain
 from understudy.miniature.layouts import render_sheet
-from understudy.miniature.lexicon import expand, fill, is_held_out, load_table, slot_names, with_article
-from understudy.miniature.role import fact_exchange
+from understudy.miniature.lexicon import (
+    HELD_OUT_PHRASES,
+    expand,
+    fill,
+    is_held_out,
+    load_table,
+    slot_names,
+    with_article,
+)
+from understudy.miniature.role import character_exchange, fact_exchange
+from understudy.miniature.sheet_character import sheet_character
 from understudy.miniature.sheets import draw_sheet
+from understudy.miniature.tales import draw_tale
 from understudy.miniature.tones import TONES, draw_voice, speak, voice_lines
 
 
@@ -44,8 +54,15 @@ def test_no_conversation_mentions_the_example_character(talks):
 
 
 def test_a_conversation_with_a_held_out_name_is_recognised():
-    talk = Conversation("none", ({"role": "user", "content": "Are you Princess Ophelia?"},), ())
-    assert mentions_held_out(talk)
+    assert mentions_held_out(["Are you Princess Ophelia?"])
+    assert not mentions_held_out(["Are you Princess Talina?"])
+
+
+def test_questions_of_the_example_and_of_the_probes_are_recognised_and_never_asked(talks):
+    assert len(held_out_questions()) > 200
+    assert mentions_held_out(["what is the boss goose called"])
+    asked = [message["content"] for talk in talks for message in talk.messages if message["role"] == "user"]
+    assert not [text for text in asked if plain(text) in held_out_questions()]
 
 
 def test_names_of_held_out_sheets_never_occur_in_training_sheets():
@@ -160,7 +177,85 @@ def test_templates_name_only_slots_that_their_fact_has():
     derived = {"secret_you", "secret_core", "adventure_core", "rule_low", "beyond_cap", "beyond_low"}
     derived |= {f"{name}_cap" for name in ("number", "animals", "guarded", "spot")}
     derived |= {f"{name}_{form}" for name in ("skill", "weakness") for form in ("you", "core")}
-    for row in load_table("facts"):
+    for row in (row for table in TABLES for row in load_table(table)):
         known = row["slots"].keys() | derived
         for template in [*row["statements"], *row["questions"], *row["answers"], row["value"]]:
             assert slot_names(template) <= known, (row["key"], template)
+
+
+def test_kinds_of_fact_are_many_and_each_is_asked_in_many_wordings():
+    kinds = fact_kinds()
+    assert len({kind.key for kind in kinds}) == len(kinds) >= 120
+    assert all(len(kind.questions) + len(kind.held_out_questions) >= 12 for kind in kinds)
+
+
+@pytest.mark.parametrize("split", ["train", "held_out"])
+def test_words_of_facts_belong_to_one_split(split):
+    rng = random.Random(f"words {split}")
+    foods = {
+        draw_fact(next(k for k in fact_kinds() if k.key == "food"), rng, split).value for _ in range(300)
+    }
+    assert all(is_held_out(food) == (split == "held_out") for food in foods)
+
+
+def test_combinations_of_tone_and_phrases_are_held_out():
+    def drawn(split: str) -> set[tuple[str, ...]]:
+        rng = random.Random(f"voices {split}")
+        voices = [draw_voice(rng, split) for _ in range(400)]
+        return {(v.tone.name, *sorted((*v.exclaim, *v.address, *v.ending))) for v in voices}
+
+    assert drawn("train").isdisjoint(drawn("held_out"))
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from(["train", "held_out"]))
+@settings(max_examples=80, deadline=None)
+def test_a_tale_is_stated_asked_and_answered_alike(rng, split):
+    tale = draw_tale(rng, split)
+    assert tale.value in tale.statement(rng).lower()
+    assert tale.value in tale.answer(rng).lower()
+    assert not set(tale.kind.wordings("train")) & set(tale.kind.wordings("held_out"))
+    assert not re.search(r"VERB|ASK|[{}|]", tale.question(rng, split) + tale.answer(rng))
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=80, deadline=None)
+def test_a_tone_never_changes_the_fact_that_it_tells(rng):
+    fact = draw_fact(rng.choice(fact_kinds()), rng)
+    spoken = speak(fact.answer(rng), draw_voice(rng), rng, value=fact.value)
+    assert fact.value in spoken.lower()
+    assert "\x00" not in spoken
+
+
+@pytest.mark.parametrize("disclosure", ["when_sincerely_asked", "in_character", "always"])
+def test_a_sheet_says_its_disclosure_and_keeps_to_it(disclosure):
+    rng = random.Random(disclosure)
+    sheets = (draw_sheet(rng, 6) for _ in range(2_000))
+    sheet = next(sheet for sheet in sheets if sheet.disclosure == disclosure)
+    if disclosure != "when_sincerely_asked":
+        prompts = [render_sheet(sheet, rng) for _ in range(40)]
+        assert all(re.search(r"\bAI\b|language model|never leave the role", prompt) for prompt in prompts)
+    asked = [turn for _ in range(600) if (turn := character_exchange(sheet, rng)).kind.startswith("sincere")]
+    assert asked
+    honest = [bool(re.search(r"\bAI\b|computer program", turn.reply)) for turn in asked]
+    assert all(honest) if disclosure != "in_character" else not any(honest)
+
+
+def test_a_sheet_becomes_a_character_whose_questions_are_of_the_wanted_split():
+    rng = random.Random("character")
+    sheet = draw_sheet(rng, 12, "held_out")
+    character = sheet_character(sheet, rng, questions="held_out")
+    assert character.name == sheet.name
+    assert character.policies.disclosure == sheet.disclosure
+    for fact, drawn in zip(character.facts, sheet.facts, strict=True):
+        assert fact.expected == [drawn.value]
+        assert 1 <= len(fact.questions) <= len(drawn.kind.held_out_questions)
+        assert fact.statement in character.long_prompt()
+
+
+def test_jokes_are_told_whole_and_riddles_have_a_question():
+    rng = random.Random("jokes")
+    told = [joke(rng) for _ in range(200)]
+    assert len({turn.reply for turn in told}) > 30
+    riddles = [turn for turn in told if "riddle" in turn.user.lower()]
+    assert riddles
+    assert all("?" in turn.reply for turn in riddles)
