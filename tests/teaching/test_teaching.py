@@ -109,11 +109,12 @@ def test_a_refused_reply_is_asked_again_with_another_seed_and_warmer(tmp_path):
 
 def test_a_dialogue_ends_before_the_line_that_gets_no_good_reply(tmp_path):
     folder = ophelia(tmp_path)
-    save_dialogues(folder.dialogues, [
-        Dialogue("a", "ga", tuple(Message("user", t) for t in ("Hello!",)) , "small_talk"),
-        Dialogue("b", "gb", (Message("user", "Hey."), Message("assistant", "x"), Message("user", "BAD")), ""),
-        Dialogue("c", "gc", (Message("user", "BAD"), Message("assistant", "x"), Message("user", "Hi.")), ""),
-    ])  # fmt: skip
+    scripts = {"a": ["Hello!"], "b": ["Good day.", "BAD", "Never said."], "c": ["BAD", "Hi."]}
+    written = [
+        Dialogue(name, name, tuple(m for t in texts for m in (Message("user", t), Message("assistant", "x"))))
+        for name, texts in scripts.items()
+    ]
+    save_dialogues(folder.dialogues, written)
     star = Star(folder)
     star.spoil = lambda line, attempt, good: "" if line == "BAD" else good
     report = carried_out(folder, star)
