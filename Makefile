@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo/ophelia
+DIALOGUES := 400
 
 # Waiting OpenMP threads that spin take the core from whoever shares it.
 export OMP_WAIT_POLICY ?= PASSIVE
@@ -25,7 +26,8 @@ $(READY): requirements.lock pyproject.toml packages/understudy-miniatures/pyproj
 
 demo: $(READY)
 	@test -f $(DEMO)/character.yaml || $(BIN)/understudy init $(DEMO) --example ophelia
-	$(BIN)/understudy run $(DEMO) --base-model understudy/mini
+	$(BIN)/understudy teach $(DEMO) --teacher understudy/mini-star --from-sheet --dialogues $(DIALOGUES)
+	$(BIN)/understudy run $(DEMO) --base-model understudy/mini --star understudy/mini-star
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -73,8 +73,10 @@ def _alternate(scripted: list[str], probes: list[str]) -> list[str]:
 
 def play(folder: Path, options: argparse.Namespace) -> Path:
     """Teach, train, evaluate, report; gives the run's folder."""
+    _understudy(
+        "teach", str(folder), "--teacher", options.star, "--from-sheet", "--dialogues", str(options.dialogues)
+    )
     words = ["run", str(folder), "--base-model", options.mini, "--star", options.star, "--json"]
-    words += ["--teach", str(options.dialogues)]
     return Path(json.loads(_understudy(*words))["verdict"]).parent
 
 

@@ -28,7 +28,14 @@ def teach_command(
     provider: Annotated[
         str | None, typer.Option(help="openai, or base URL of another server. Default: this machine.")
     ] = None,
-    temperature: Annotated[float, typer.Option(min=0, max=2, help="More gives more variety.")] = 0.7,
+    from_sheet: Annotated[
+        bool,
+        typer.Option("--from-sheet", help="Compose the lines from the sheet, although there are dialogues."),
+    ] = False,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0, max=2, help="More gives more variety. Default: 0.7; 0.3 for a miniature."),
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longer replies are refused.")] = 300,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the lines' choice and of sampling.")] = 0,
     concurrency: Annotated[int, typer.Option(min=1, max=256, help="Conversations in flight.")] = 16,
@@ -47,11 +54,14 @@ def teach_command(
     """
     from understudy.client import resolve_provider
     from understudy.folder import open_folder
-    from understudy.teaching import TeachingSettings, plan_teaching
+    from understudy.teaching import TeachingSettings, plan_teaching, usual_temperature
 
-    settings = TeachingSettings(temperature, max_tokens, seed, concurrency=concurrency)
+    warmth = usual_temperature(teacher) if temperature is None else temperature
+    settings = TeachingSettings(warmth, max_tokens, seed, concurrency=concurrency)
     whose = resolve_provider(provider, allow_paid=provider is not None)
-    plan = plan_teaching(open_folder(name), whose, teacher, settings, count=dialogues, lines=lines)
+    plan = plan_teaching(
+        open_folder(name), whose, teacher, settings, count=dialogues, lines=lines, from_sheet=from_sheet
+    )
     if dry_run:
         print(json.dumps(_plan_as_json(plan), ensure_ascii=False, indent=2) if as_json else _describe(plan))
         return

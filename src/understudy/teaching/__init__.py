@@ -4,7 +4,7 @@ from understudy.teaching.checks import Check, Said, reply_check
 from understudy.teaching.composing import compose_outlines
 from understudy.teaching.outline import Outline, outlines_of
 from understudy.teaching.plan import TeachingPlan, plan_teaching
-from understudy.teaching.settings import TeachingSettings
+from understudy.teaching.settings import TeachingSettings, usual_temperature
 from understudy.teaching.teaching import TeachingReport, teach
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "plan_teaching",
     "reply_check",
     "teach",
+    "usual_temperature",
 ]

@@ -16,7 +16,7 @@ from understudy.teaching.composing import compose_outlines, scripted_questions
 from understudy.teaching.lines_file import read_lines
 from understudy.teaching.outline import Outline, choose_outlines, outlines_of
 from understudy.teaching.record import TaughtRecord, file_hash, load_record
-from understudy.teaching.settings import TeachingSettings
+from understudy.teaching.settings import TeachingSettings, usual_temperature
 
 __all__ = ["TeachingPlan", "plan_teaching"]
 
@@ -79,6 +79,7 @@ def plan_teaching(
     *,
     count: int | None = None,
     lines: Path | None = None,
+    from_sheet: bool = False,
 ) -> TeachingPlan:
     """Choose the user lines and see what was done before.
 
@@ -88,19 +89,25 @@ def plan_teaching(
     Args:
         count: Dialogues at most. Default: all that were given, or 300 composed ones.
         lines: A text or JSONL file of user lines.
+        from_sheet: Compose the lines from the sheet although the folder has dialogues.
 
     Raises:
         CharacterError, DialogueError: A file cannot be read.
-        ConfigError: No model is named.
+        ConfigError: No model is named, or two sources of lines.
     """
+    if lines is not None and from_sheet:
+        raise ConfigError("Give either --lines or --from-sheet: the user lines come from one of them.")
     if not model.strip():
         raise ConfigError("Name the model that writes the dialogues: --teacher MODEL")
-    settings = settings or TeachingSettings()
+    settings = settings or TeachingSettings(usual_temperature(model))
     character = load_character(folder.character)
     record = load_record(folder)
     now = file_hash(folder.dialogues)
     is_own = record is not None and now == record.output
-    origin = _origin(folder, character, record if is_own else None, settings, count, lines)
+    if from_sheet:
+        origin = _composed(character, count, settings)
+    else:
+        origin = _origin(folder, character, record if is_own else None, settings, count, lines)
     prompt = character.long_prompt()
     keys = [_key(outline, character, provider, model, prompt, settings) for outline in origin.outlines]
     plan = TeachingPlan(
@@ -144,6 +151,10 @@ def _origin(
     outlines = outlines_of(dialogues, says_it_is_ai)
     if outlines:
         return _Origin("dialogues", source, _some(outlines, count, settings))
+    return _composed(character, count, settings)
+
+
+def _composed(character: Character, count: int | None, settings: TeachingSettings) -> _Origin:
     return _Origin("sheet", None, compose_outlines(character, count or COMPOSED, settings.seed))
 
 

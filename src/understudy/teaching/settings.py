@@ -6,17 +6,25 @@ from typing import Any
 
 from understudy.errors import ConfigError
 
-__all__ = ["TeachingSettings"]
+__all__ = ["TeachingSettings", "usual_temperature"]
 
 HIGHEST_TEMPERATURE = 2.0
+MINIATURE, MINIATURE_TEMPERATURE = "understudy/mini", 0.3
 WARMER = 0.1  # A repeat is asked for a little more freely, or a sure model would say the same again.
+
+
+def usual_temperature(model: str) -> float:
+    """0.7, or 0.3 for the miniatures: models of a few million parameters lose the thread at 0.7."""
+    is_miniature = model.startswith(MINIATURE)
+    return MINIATURE_TEMPERATURE if is_miniature else TeachingSettings.temperature
 
 
 @dataclass(frozen=True)
 class TeachingSettings:
     """How the star replies.
 
-    temperature: 0.7 gives variety; at 0 all answers to one question would be the same line.
+    temperature: 0.7 gives variety (but see ``usual_temperature``); at 0 all answers to one question would
+    be the same line.
     max_tokens: A reply that needs more is cut off, and therefore refused.
     repeats: How often a refused reply is asked for again.
     """
