@@ -158,12 +158,22 @@ def test_a_stopped_training_goes_on_where_it_was(tiny, capsys):
     }
 
 
-def test_the_shipped_model_answers_and_fits_its_size():
+def test_the_shipped_models_share_a_tokenizer_and_fit_their_size():
+    miniatures = pytest.importorskip("understudy_miniatures")
+    assert miniatures.names() == ["mini", "mini-star"]
+    folders = [miniatures.path(name) for name in miniatures.names()]
+    sizes = [path.stat().st_size for folder in folders for path in folder.glob("*.safetensors")]
+    assert max(sizes) <= 15_000_000
+    assert sum(sizes) <= 40_000_000
+    assert len({(folder / "tokenizer.json").read_text() for folder in folders}) == 1
+
+
+@pytest.mark.parametrize("name", ["mini", "mini-star"])
+def test_the_shipped_models_answer_as_an_assistant(name):
     miniatures = pytest.importorskip("understudy_miniatures")
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    folder = miniatures.path("mini")
-    assert (folder / "model.safetensors").stat().st_size < 12_000_000
+    folder = miniatures.path(name)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     messages = [{"role": "user", "content": "Do you have feelings?"}]

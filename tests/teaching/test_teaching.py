@@ -123,6 +123,39 @@ def test_a_dialogue_ends_before_the_line_that_gets_no_good_reply(tmp_path):
     assert report.record.ended == {"empty": 2}
 
 
+def test_a_composed_line_without_a_good_reply_is_left_out_and_the_dialogue_goes_on(tmp_path):
+    folder = ophelia(tmp_path)
+    star = Star(folder)
+    bad = {"What is your mother called?", "Which kingdom do you come from?"}
+    assert bad <= star.facts.keys()
+    star.spoil = lambda line, attempt, good: "I cannot say." if line in bad else good
+    report = carried_out(folder, star, count=120)
+    taught = load_dialogues(folder.dialogues)
+    said = [m.content for d in taught for m in d.messages]
+    assert not bad & set(said)
+    assert report.record.ended == {"fact answered wrongly": report.record.ended["fact answered wrongly"]}
+    assert any(
+        messages[-1]["content"] not in bad
+        and len(messages) > 2
+        and not bad & {m["content"] for m in messages}
+        for messages, *_ in star.seen
+    )
+    for dialogue in taught:
+        assert [m.role for m in dialogue.messages] == ["user", "assistant"] * (len(dialogue.messages) // 2)
+
+
+def test_lines_are_composed_although_there_are_dialogues_when_asked_for(tmp_path):
+    folder = ophelia(tmp_path, dialogues=True)
+    before = folder.dialogues.read_bytes()
+    plan = plan_teaching(folder, HERE, "star", count=20, from_sheet=True)
+    assert plan.origin == "sheet"
+    assert plan_teaching(folder, HERE, "star", count=20).origin == "dialogues"
+    assert plan_teaching(folder, HERE, "understudy/mini-star", count=2).settings.temperature == 0.3
+    assert folder.dialogues.read_bytes() == before
+    with pytest.raises(ConfigError, match="either --lines or --from-sheet"):
+        plan_teaching(folder, HERE, "star", lines=folder.dialogues, from_sheet=True)
+
+
 def test_where_nothing_passes_nothing_is_written(tmp_path):
     folder = ophelia(tmp_path, dialogues=True)
     before = folder.dialogues.read_bytes()

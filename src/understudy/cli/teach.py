@@ -175,7 +175,9 @@ def _told(report: TeachingReport, plan: TeachingPlan, name: str) -> str:
     ]
     if record.refused:
         rows += ["refused replies:", *(f"  {n:,} x {why}" for why, n in record.refused.items())]
-        rows.append(f"{short:,} dialogues ended early, {dropped:,} had no good reply and were left out")
+        rows.append(
+            f"{short:,} dialogues lack a line or end early, {dropped:,} had no good reply and were left out"
+        )
     if report.kept:
         rows.append(f"What was there before: {report.kept}")
     return "\n".join([*rows, f"Next: understudy build {typed(name)}"])

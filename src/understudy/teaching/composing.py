@@ -91,7 +91,8 @@ def _apart(lines: Iterable[str], reserved: Sequence[str]) -> list[str]:
 
 def _made(lines: Sequence[str], group: str, category: str, sincere: Iterable[int] = ()) -> Outline:
     messages = tuple(Message("user", line) for line in lines)
-    return Outline(dialogue_id(messages, "taught"), group, category, messages, sincere=frozenset(sincere))
+    identity, asked = dialogue_id(messages, "taught"), frozenset(sincere)
+    return Outline(identity, group, category, messages, sincere=asked, loose=group == FACTS)
 
 
 # --- conversations about facts --------------------------------------------------------------------

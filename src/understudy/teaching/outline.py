@@ -18,7 +18,8 @@ class Outline:
     """User lines in their order; ``id``, ``group`` and ``category`` become the dialogue's.
 
     ``opening`` is what the character says before anybody speaks to it. ``sincere`` holds the
-    positions of lines that sincerely ask whether an AI is speaking.
+    positions of lines that sincerely ask whether an AI is speaking. ``loose`` lines were put together and
+    do not build on each other: one that gets no good reply is left out instead of ending the dialogue.
     """
 
     id: str
@@ -27,6 +28,7 @@ class Outline:
     lines: tuple[Message, ...]
     opening: tuple[Message, ...] = ()
     sincere: frozenset[int] = frozenset()
+    loose: bool = False
 
 
 def outlines_of(dialogues: Iterable[Dialogue], discloses: Callable[[str], bool]) -> list[Outline]:

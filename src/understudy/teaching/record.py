@@ -22,7 +22,8 @@ class TaughtRecord:
     origin_file: The file of those lines, relative to the character's folder where it lies in it.
     inputs: Hash of the lines, the model, the prompt and the settings.
     before, output: Hashes of ``dialogues.jsonl`` before and after.
-    refused: Refused replies by reason; ``ended`` counts the dialogues that ended early, by reason.
+    refused: Refused replies by reason.
+    ended: Dialogues that lack a line or end early, by the last reason.
     """
 
     model: str

@@ -64,17 +64,21 @@ async def write_dialogues(
 
 
 async def _write(teacher: Teacher, outline: Outline) -> Row:
-    """The dialogue as far as it is good: it ends before the first line that got no good reply."""
+    """The dialogue as far as it is good.
+
+    It ends before the first line that got no good reply; loose lines are left out (``None``) instead.
+    """
     count = _Count()
-    replies: list[str] = []
+    replies: list[str | None] = []
     ended: str | None = None
     started = time.monotonic()
     for turn in range(len(outline.lines)):
-        reply, fault = await _reply(teacher, outline, turn, tuple(replies), count)
+        reply, fault = await _reply(teacher, outline, turn, replies, count)
         if fault is not None:
             ended = fault
-            break
-        replies.append(reply)
+            if not outline.loose or fault == TOO_LONG:
+                break
+        replies.append(reply if fault is None else None)
     return {
         "id": outline.id,
         "replies": replies,
@@ -88,12 +92,13 @@ async def _write(teacher: Teacher, outline: Outline) -> Row:
 
 
 async def _reply(
-    teacher: Teacher, outline: Outline, turn: int, replies: tuple[str, ...], count: _Count
+    teacher: Teacher, outline: Outline, turn: int, replies: Sequence[str | None], count: _Count
 ) -> tuple[str, str | None]:
     """A reply that passes the checks and ``None``; or the last fault, after all repeats."""
     settings = teacher.settings
     messages = [{"role": "system", "content": teacher.prompt}] if teacher.prompt else []
     messages += [message.as_chat() for message in _history(outline, replies)]
+    earlier = tuple(reply for reply in replies if reply is not None)
     fault: str | None = None
     for attempt in range(settings.repeats + 1):
         count.requests += 1
@@ -111,28 +116,31 @@ async def _reply(
         count.prompt_tokens += answer.prompt_tokens or 0
         count.completion_tokens += answer.completion_tokens or 0
         text = answer.text.strip()
-        fault = teacher.check(Said(outline, turn, text, answer.finish_reason, replies))
+        fault = teacher.check(Said(outline, turn, text, answer.finish_reason, earlier))
         if fault is None:
             return text, None
         count.refused[fault] += 1
     return "", fault
 
 
-def _history(outline: Outline, replies: Sequence[str]) -> list[Message]:
+def _history(outline: Outline, replies: Sequence[str | None]) -> list[Message]:
     """Everything said so far; the last message is the line to answer."""
+    return [*_said(outline, replies), outline.lines[len(replies)]]
+
+
+def _said(outline: Outline, replies: Sequence[str | None]) -> list[Message]:
+    """Lines with their replies; lines that were left out are not there."""
     messages = list(outline.opening)
     for line, reply in zip(outline.lines, replies, strict=False):
-        messages += [line, Message("assistant", reply)]
-    return [*messages, outline.lines[len(replies)]] if len(replies) < len(outline.lines) else messages
+        if reply is not None:
+            messages += [line, Message("assistant", reply)]
+    return messages
 
 
 def dialogue_of(outline: Outline, row: Row, model: str) -> Dialogue | None:
     """The finished dialogue, or ``None`` where no line got a good reply."""
-    replies = row["replies"]
-    if not replies:
+    if not any(reply is not None for reply in row["replies"]):
         return None
-    messages = list(outline.opening)
-    for line, reply in zip(outline.lines, replies, strict=False):
-        messages += [line, Message("assistant", reply)]
+    messages = _said(outline, row["replies"])
     source = f"written by {model} under the long prompt"
     return Dialogue(outline.id, outline.group, tuple(messages), outline.category, source)

@@ -179,7 +179,7 @@ def _record(
         prompt_sha256=hashlib.sha256(plan.prompt.encode()).hexdigest(),
         outlines=len(plan.outlines),
         dialogues=len(dialogues),
-        replies=sum(len(row["replies"]) for row in rows),
+        replies=sum(reply is not None for row in rows for reply in row["replies"]),
         requests=sum(row["requests"] for row in rows),
         prompt_tokens=sum(row["prompt_tokens"] for row in rows),
         completion_tokens=sum(row["completion_tokens"] for row in rows),
