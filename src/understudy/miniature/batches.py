@@ -34,19 +34,23 @@ def stage_at(progress: float) -> Stage:
     return next((stage for stage in STAGES if progress < stage.until), STAGES[-1])
 
 
-def batches(tokenizer: Tokenizer, seed: int, progress: Callable[[], float], pool: int = 0) -> Iterator[Batch]:
+def batches(
+    tokenizer: Tokenizer, seed: int, progress: Callable[[], float], pool: int = 0, *, larger: int = 1
+) -> Iterator[Batch]:
     """Batches without end.
 
     Args:
         progress: Asked before each pool of conversations; chooses stage and batch size.
         pool: Number of the first pool, to go on where a training stopped.
+        larger: Factor of pool and batch, for devices that small batches leave idle.
     """
     while True:
         share = progress()
         rng = random.Random(f"batches {seed} {pool}")
         budget = next((tokens for until, tokens in BATCH_TOKENS if share < until), BATCH_TOKENS[-1][1])
-        examples = [encode_conversation(tokenizer, compose(rng, stage_at(share))) for _ in range(POOL)]
-        made = list(_group(sorted(examples, key=lambda example: len(example.ids)), budget, rng))
+        talks = (compose(rng, stage_at(share)) for _ in range(POOL * larger))
+        examples = [encode_conversation(tokenizer, talk) for talk in talks]
+        made = list(_group(sorted(examples, key=lambda example: len(example.ids)), budget * larger, rng))
         rng.shuffle(made)
         yield from made
         pool += 1
