@@ -7,10 +7,11 @@ learning rate and curriculum follow it, so a run ends in time on a slower machin
 The two shapes that ship::
 
     python -m understudy.miniature.train mini --layers 4 --hidden 256 --heads 4 --intermediate 704
-    python -m understudy.miniature.train star --layers 5 --hidden 384 --heads 6 --intermediate 1024 --start mini
+    python -m understudy.miniature.train star --layers 5 --hidden 384 --heads 6 --intermediate 1024 \\
+        --start mini
 
-Batches stay small on purpose. Copying from the sheet did not appear within five million tokens in steps of
-four thousand; in steps of two thousand, and begun on short sheets, it did.
+Batches are small on purpose. In steps of four thousand tokens on average, copying from the sheet did not
+appear within five million; an earlier training found it after four, in smaller steps and on simpler text.
 """
 
 import argparse
@@ -364,7 +365,11 @@ def _save_shards(weights: dict[str, torch.Tensor], folder: Path) -> None:
 
 
 def _settings(arguments: list[str]) -> Settings:
-    parser = argparse.ArgumentParser(prog="python -m understudy.miniature.train", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m understudy.miniature.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("output", type=Path, help="folder of the run: checkpoint/, model/, settings.json")
     for name, value in asdict(Settings(Path())).items():
         if name == "output":
