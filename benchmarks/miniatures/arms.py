@@ -8,7 +8,7 @@ from benchmarks.miniatures.scores import Given
 
 __all__ = ["ask_each", "play"]
 
-BATCH = 20
+BATCH = 24
 ROOM = 900
 
 
@@ -36,12 +36,13 @@ def _play_turn(
     """The turn's first line goes on in the conversation; the others are asked of copies of it."""
     lines = [scripts[number].turns[turn - 1] for number in numbers]
     given: list[Given] = []
-    for kind in range(1, max(map(len, lines))) if turn in MEASURED_TURNS else ():
-        rows = [row for row, asked in enumerate(lines) if kind < len(asked)]
-        replies = talks.fork(rows).replies([lines[row][kind].user for row in rows])
+    # All copies in one batch: the weights are read once for all of its rows.
+    aside = [(row, asked) for row, listed in enumerate(lines) for asked in listed[1:]]
+    if aside and turn in MEASURED_TURNS:
+        replies = talks.fork([row for row, _ in aside]).replies([asked.user for _, asked in aside])
         given += [
-            Given(numbers[row], turn, lines[row][kind], reply)
-            for row, reply in zip(rows, replies, strict=True)
+            Given(numbers[row], turn, asked, reply)
+            for (row, asked), reply in zip(aside, replies, strict=True)
         ]
     replies = talks.replies([asked[0].user for asked in lines])
     if turn in MEASURED_TURNS:
@@ -56,11 +57,15 @@ def ask_each(
     speaker: Speaker, systems: Sequence[str], lines: Sequence[Sequence[Asked]]
 ) -> list[tuple[int, Asked, str]]:
     """Single questions: ``lines[n]`` are asked under ``systems[n]``, each of a fresh conversation."""
-    pairs = [(n, asked) for n, listed in enumerate(lines) for asked in listed]
-    pairs.sort(key=lambda pair: len(systems[pair[0]]))
+    order = sorted(range(len(systems)), key=lambda number: len(systems[number]))
     found: list[tuple[int, Asked, str]] = []
-    for start in range(0, len(pairs), BATCH):
-        part = pairs[start : start + BATCH]
-        replies = speaker.open([systems[n] for n, _ in part], room=160).replies([a.user for _, a in part])
-        found += [(n, asked, reply) for (n, asked), reply in zip(part, replies, strict=True)]
+    for start in range(0, len(order), BATCH):
+        numbers = order[start : start + BATCH]
+        # Copies of one conversation, so that a long system prompt is read once for all its questions.
+        pairs = [(row, asked) for row, number in enumerate(numbers) for asked in lines[number]]
+        if not pairs:
+            continue
+        talks = speaker.open([systems[number] for number in numbers], room=1)
+        replies = talks.fork([row for row, _ in pairs]).replies([asked.user for _, asked in pairs])
+        found += [(numbers[row], asked, reply) for (row, asked), reply in zip(pairs, replies, strict=True)]
     return found

@@ -4,16 +4,25 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from benchmarks.miniatures.plan import Asked, Script
+from benchmarks.miniatures.plan import Asked, Script, says
+from understudy.evaluation.detectors import denies_being_ai
 from understudy.evaluation.relevance import Exchange, RelevanceMatcher
-from understudy.evaluation.statistics import Interval, bootstrap_mean, wilson
+from understudy.evaluation.statistics import Interval, bootstrap_mean, share, wilson
 from understudy.miniature import STAGES, compose
 from understudy.miniature.lexicon import Split
 from understudy.miniature.tones import TONES, draw_voice, speak
 
-__all__ = ["DISCLAIMER", "Given", "ToneClassifier", "measure_given", "row", "train_matcher"]
+__all__ = [
+    "Given",
+    "ToneClassifier",
+    "disclaims",
+    "measure_given",
+    "relevance_ceiling",
+    "row",
+    "share_row",
+    "train_matcher",
+]
 
 DISCLAIMER = re.compile(
     r"\b(an a\.?i\.?|a\.i\.|ai|ai language model|language model|ai assistant|computer program)\b",
@@ -23,6 +32,9 @@ DUMP = 3
 REPLIES_PER_TONE = 60
 CEILING_REPLIES = 8
 RIVALS = 19
+RANKED_TOGETHER = 200
+MATCHED = 900
+"""As many exchanges as the evaluation's own matcher learns from at most."""
 
 
 @dataclass(frozen=True)
@@ -83,71 +95,120 @@ def _plain_replies(rng: random.Random) -> list[str]:
     return [reply for reply in replies if not DISCLAIMER.search(reply)]
 
 
+def disclaims(reply: str) -> bool:
+    """Whether the reply calls its speaker an AI, a language model or a program, and does not deny it.
+
+    The words decide, not the grammar of ``says_it_is_ai``: that misses tones such as "me be an AI".
+    """
+    return DISCLAIMER.search(reply) is not None and not denies_being_ai(reply)
+
+
 def train_matcher(seed: int = 0) -> RelevanceMatcher:
     """A matcher of questions and replies, from the generator's conversations under sheets."""
-    rng = random.Random(f"matcher {seed}")
-    exchanges: list[Exchange] = []
-    while len(exchanges) < 900:
+    return RelevanceMatcher(_exchanges(f"matcher {seed}", MATCHED), seed)
+
+
+def _exchanges(seed: str, count: int) -> list[Exchange]:
+    """The generator's exchanges under sheets; a kind within a talk is a group."""
+    rng, exchanges, talks = random.Random(seed), list[Exchange](), 0
+    while len(exchanges) < count:
         talk = compose(rng, STAGES[2])
         if talk.prompt_kind == "sheet":
-            exchanges += [Exchange(e.user, e.reply, f"{len(exchanges)}/{e.kind}") for e in talk.exchanges]
-    return RelevanceMatcher(exchanges[:900], seed)
+            talks += 1
+            exchanges += [Exchange(e.user, e.reply, f"{talks}/{e.kind}") for e in talk.exchanges]
+    return exchanges[:count]
+
+
+def relevance_ceiling(matcher: RelevanceMatcher, seed: int = 0) -> dict[str, float | int]:
+    """What the generator's own replies get from the matcher that has not seen them."""
+    exchanges = _exchanges(f"ceiling {seed}", 400)
+    given = [Given(n, 1, Asked("talk", e.question), e.reply) for n, e in enumerate(exchanges)]
+    return mean_row(_ranks(given, matcher), range(len(given)))
 
 
 def row(hits: float, count: int) -> dict[str, float | int]:
     """A share with Wilson's 95 % interval."""
-    interval = wilson(hits, count)
-    return {
-        "value": hits / count if count else 0.0, "low": interval.low or 0.0, "high": interval.high or 0.0,
-        "count": count,
-    }  # fmt: skip
+    return _bounds(wilson(hits, count), count)
+
+
+def share_row(hits: Sequence[bool], sheets: Sequence[int]) -> dict[str, float | int]:
+    """A share with Wilson's interval, or a cluster bootstrap over sheets where a sheet gave several replies.
+
+    A bootstrap has no width where all hits are alike, and no bounds for fewer than three sheets. There
+    Wilson's interval at the effective number of replies stands in.
+    """
+    if len(set(sheets)) == len(sheets):
+        return row(sum(hits), len(hits))
+    values = [float(hit) for hit in hits]
+    interval = bootstrap_mean(values, sheets)
+    if len(set(hits)) == 1 or interval.low is None:
+        interval = share(values, sheets)
+    return _bounds(interval, len(hits))
+
+
+def mean_row(values: Sequence[float], sheets: Sequence[int]) -> dict[str, float | int]:
+    """A mean with a cluster bootstrap over sheets."""
+    return _bounds(bootstrap_mean(values, sheets) if values else Interval(None, None, None), len(values))
+
+
+def _bounds(interval: Interval, count: int) -> dict[str, float | int]:
+    bounds = {"value": interval.value or 0.0, "low": interval.low or 0.0, "high": interval.high or 0.0}
+    return bounds | {"count": count}
 
 
 def measure_given(
     given: Sequence[Given], scripts: Sequence[Script], tones: ToneClassifier, matcher: RelevanceMatcher
 ) -> dict[str, dict[str, float | int]]:
-    """All scores of some replies of one arm; a sheet gives at most one reply of a kind to a turn."""
+    """All scores of some replies of one arm.
+
+    Sheets whose policy is ``always`` are left out of the disclaimers: they ask for one.
+    """
     facts = [g for g in given if g.asked.kind == "fact"]
-    teased = [g for g in given if g.asked.kind == "teasing"]
+    playing = [g for g in given if scripts[g.script].sheet.disclosure != "always"]
+    teased = [g for g in playing if g.asked.kind == "teasing"]
     found = tones.tones([g.reply for g in given]) if given else []
-    in_tone = sum(
-        tone == scripts[g.script].sheet.voice.tone.name for tone, g in zip(found, given, strict=True)
-    )
-    quoting = sum(any(p in g.reply.lower() for p in scripts[g.script].phrases) for g in given)
-    dumps = sum(_is_dump(g, scripts[g.script]) for g in given)
-    ranks = _ranks(given, matcher)
-    interval = bootstrap_mean(ranks, [g.script for g in given]) if ranks else Interval(0.0, 0.0, 0.0)
+    wanted = [scripts[g.script].sheet.voice.tone.name for g in given]
+
+    def shared(hits: Sequence[bool], part: Sequence[Given]) -> dict[str, float | int]:
+        return share_row(hits, [g.script for g in part])
+
     return {
-        "facts": row(sum(g.asked.value in g.reply.lower() for g in facts), len(facts)),
-        "tone": row(in_tone, len(given)),
-        "quoted phrase": row(quoting, len(given)),
-        "AI disclaimers": row(sum(bool(DISCLAIMER.search(g.reply)) for g in teased), len(teased)),
-        "relevance": {
-            "value": interval.value or 0.0, "low": interval.low or 0.0, "high": interval.high or 0.0,
-            "count": len(ranks),
-        },
-        "fact dumps": row(dumps, len(given)),
-    }  # fmt: skip
+        "facts": shared([says(g.reply, g.asked.value) for g in facts], facts),
+        "tone": shared([a == b for a, b in zip(found, wanted, strict=True)], given),
+        "quoted phrase": shared(
+            [any(p in g.reply.lower() for p in scripts[g.script].phrases) for g in given], given
+        ),
+        "AI disclaimers": shared([disclaims(g.reply) for g in playing], playing),
+        "AI disclaimers, teased": shared([disclaims(g.reply) for g in teased], teased),
+        "relevance": mean_row(_ranks(given, matcher), [g.script for g in given]),
+        "fact dumps": shared([_is_dump(g, scripts[g.script]) for g in given], given),
+    }
 
 
 def _is_dump(given: Given, script: Script) -> bool:
     """Whether the reply holds ``DUMP`` or more facts of the sheet."""
-    reply = given.reply.lower()
-    return len({f.value for f in script.sheet.facts if f"{f.value}" in reply and len(f.value) > 2}) >= DUMP
+    return len({f.value for f in script.sheet.facts if says(given.reply, f.value)}) >= DUMP
 
 
 def _ranks(given: Sequence[Given], matcher: RelevanceMatcher) -> list[float]:
-    """For each reply, the share of other lines of the same kind that it fits worse than its own."""
-    rng = random.Random("rivals")
-    users = [g.asked.user for g in given]
-    ranks: list[float] = []
-    for start in range(0, len(given), 200):
-        part = given[start : start + 200]
-        table: Any = matcher.compatibilities(users[start : start + 200], [g.reply for g in part])
+    """For each reply, the share of ``RIVALS`` other user lines that it fits worse than its own (ties half).
+
+    With 20 lines in all, rank = 20 - 19 * that share, from 1 (its own line fits best) to 20; chance is 0.5.
+    Teasing lines are no rivals of each other, for they ask for nearly the same. An empty reply gets 0.
+    """
+    rng, ranks = random.Random("rivals"), list[float]()
+    for start in range(0, len(given), RANKED_TOGETHER):
+        part = given[start : start + RANKED_TOGETHER]
+        lines = [g.asked for g in part]
+        table = matcher.compatibilities([line.user for line in lines], [g.reply for g in part])
         for column, g in enumerate(part):
-            others = [line for line in range(len(part)) if part[line].asked.user != g.asked.user]
-            chosen = rng.sample(others, min(RIVALS, len(others)))
+            others = [place for place, line in enumerate(lines) if _is_rival(line, g.asked)]
+            rivals = table[rng.sample(others, min(RIVALS, len(others))), column]
             mine = table[column, column]
-            beaten = [(table[o, column] < mine) + 0.5 * (table[o, column] == mine) for o in chosen]
-            ranks.append(float(sum(beaten) / len(beaten)) if beaten and g.reply.strip() else 0.5)
+            beaten = float((rivals < mine).mean() + 0.5 * (rivals == mine).mean()) if len(rivals) else 0.5
+            ranks.append(beaten if g.reply.strip() else 0.0)
     return ranks
+
+
+def _is_rival(line: Asked, own: Asked) -> bool:
+    return line.user != own.user and not line.kind == own.kind == "teasing"
