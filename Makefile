@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo/ophelia
-DIALOGUES := 400
+DIALOGUES := 240
 
 # Waiting OpenMP threads that spin take the core from whoever shares it.
 export OMP_WAIT_POLICY ?= PASSIVE

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -43,6 +43,7 @@ from understudy.folder import CharacterFolder
 __all__ = ["current_verdict", "evaluate", "foresee"]
 
 Report = Callable[[Progress], None]
+MINIATURES = "understudy/mini"
 LIBRARIES = ("numpy", "openai", "scikit-learn", "scipy")
 
 
@@ -261,10 +262,17 @@ def _prompt_tokens(arm: Arm, rows: Mapping[str, Sequence[Row]]) -> int | None:
         for row in rows[arm.name]
         if row["prompt_tokens"] and row["probe_id"] in bare
     ]
-    same_tokenizer = {r["model"] for r in rows.get("cheap+short", [])} | {
-        r["model"] for r in rows.get("tuned+none", [])
-    }
-    return int(median(extra)) if extra and arm.model in same_tokenizer else _count_tokens(arm)
+    counted = {r["model"] for name in ("cheap+short", "tuned+none") for r in rows.get(name, [])}
+    return int(median(extra)) if extra and _share_tokenizer(arm.model, counted) else _count_tokens(arm)
+
+
+def _share_tokenizer(model: str, counted: Collection[str]) -> bool:
+    """Whether ``model`` counts tokens as those of ``counted`` do; the miniatures have one tokenizer."""
+    if model in counted:
+        return True
+    return model.startswith(MINIATURES) and any(
+        name.startswith((MINIATURES, f"ft:{MINIATURES}")) for name in counted
+    )
 
 
 def _count_tokens(arm: Arm) -> int:
