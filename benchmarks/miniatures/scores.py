@@ -32,6 +32,7 @@ DUMP = 3
 REPLIES_PER_TONE = 60
 CEILING_REPLIES = 8
 RIVALS = 19
+FEWEST_SHEETS = 10
 RANKED_TOGETHER = 200
 MATCHED = 900
 """As many exchanges as the evaluation's own matcher learns from at most."""
@@ -134,16 +135,14 @@ def row(hits: float, count: int) -> dict[str, float | int]:
 def share_row(hits: Sequence[bool], sheets: Sequence[int]) -> dict[str, float | int]:
     """A share with Wilson's interval, or a cluster bootstrap over sheets where a sheet gave several replies.
 
-    A bootstrap has no width where all hits are alike, and no bounds for fewer than three sheets. There
+    A bootstrap has no width where all hits are alike, and too little of it for a handful of sheets. There
     Wilson's interval at the effective number of replies stands in.
     """
     if len(set(sheets)) == len(sheets):
         return row(sum(hits), len(hits))
     values = [float(hit) for hit in hits]
-    interval = bootstrap_mean(values, sheets)
-    if len(set(hits)) == 1 or interval.low is None:
-        interval = share(values, sheets)
-    return _bounds(interval, len(hits))
+    few = len(set(sheets)) < FEWEST_SHEETS or len(set(hits)) == 1
+    return _bounds(share(values, sheets) if few else bootstrap_mean(values, sheets), len(hits))
 
 
 def mean_row(values: Sequence[float], sheets: Sequence[int]) -> dict[str, float | int]:
