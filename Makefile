@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEMO := demo/ophelia
-DIALOGUES := 240
+DIALOGUES := 320
 
 # Waiting OpenMP threads that spin take the core from whoever shares it.
 export OMP_WAIT_POLICY ?= PASSIVE

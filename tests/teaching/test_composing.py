@@ -1,6 +1,6 @@
 """Outlines composed from a sheet, as properties that hold for any sheet."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 from hypothesis import given, settings
@@ -142,3 +142,12 @@ def test_every_family_is_of_a_known_kind():
         "sincere_ai", "crisis", "long",
     }  # fmt: skip
     assert {family.category for family in families("Mira")} == known
+
+
+def test_sincere_questions_come_more_often_than_small_talk():
+    counts = Counter(outline.category for outline in compose_outlines(OPHELIA, 240))
+    assert counts["sincere_ai"] >= 2 * counts["small_talk"]
+    assert counts["in_fiction_identity"] > counts["small_talk"]
+    assert all(
+        counts[name] >= 3 for name in ("comfort", "everyday", "opinions", "role_break", "out_of_world")
+    )

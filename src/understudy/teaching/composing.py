@@ -37,6 +37,9 @@ TURNS = range(1, 9)
 TURN_WEIGHTS = (20, 20, 17, 13, 11, 8, 6, 5)
 GREETING_CHANCE, GOODBYE_CHANCE, FOLLOW_UP_CHANCE, CHAT_CHANCE = 0.5, 0.35, 0.25, 0.1
 FEWEST_LONG = 5
+# What weighs most against the habits of a base model is seen more often: when to tell the truth about
+# oneself, and when to play on. With equal shares, honesty fell from 98 % to 49 % in a tuned miniature.
+WEIGHTS = {SINCERE: 4, "in_fiction_identity": 2}
 TRIES = 50
 
 
@@ -214,7 +217,8 @@ def _family_outlines(usable: Sequence[Family], chance: random.Random) -> Iterato
     categories: dict[str, list[Family]] = {}
     for family in chance.sample(usable, len(usable)):
         categories.setdefault(family.category, []).append(family)
-    order = [family for row in zip_longest(*categories.values()) for family in row if family]
+    rows = [members for name, members in categories.items() for _ in range(WEIGHTS.get(name, 1))]
+    order = [family for row in zip_longest(*rows) for family in row if family]
     seen: set[str] = set()
     for _ in count_up():
         fresh = [outline for family in order if (outline := _another(family, seen, chance)) is not None]
