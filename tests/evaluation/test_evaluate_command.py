@@ -7,7 +7,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from understudy.cli.evaluate import _Line, evaluate_command, print_verdict
+from understudy.cli.evaluate import evaluate_command, print_verdict
+from understudy.cli.progress import ProgressLine
 from understudy.errors import ConfigError
 from understudy.evaluation import Settings, evaluate
 from understudy.evaluation.replies import Progress
@@ -112,7 +113,7 @@ def test_progress_tells_rate_and_time_left(capsys):
             pass
 
     stream = Stream()
-    line = _Line(stream)
+    line = ProgressLine(stream)
     progress = Progress("replies", 10, line.show, started=time.monotonic() - 1.0)
     for _ in range(5):
         progress.advance(fresh=True)
