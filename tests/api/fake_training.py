@@ -1,6 +1,7 @@
 """A training process that trains nothing but speaks the protocol, for tests of the server.
 
-What it does is chosen by words in the training file: FAKE_CRASH, FAKE_KILLED, FAKE_FAIL, FAKE_SLOW.
+What it does is chosen by words in the training file: FAKE_CRASH, FAKE_KILLED, FAKE_FAIL, FAKE_SLOW,
+FAKE_VERY_SLOW.
 """
 
 import json
@@ -76,7 +77,7 @@ for step in range(done + 1, total + 1):
     if stopping:
         send(event="stopped", step=step)
         sys.exit(0)
-    time.sleep(0.1 if "FAKE_SLOW" in text else 0.002)
+    time.sleep(0.5 if "FAKE_VERY_SLOW" in text else 0.1 if "FAKE_SLOW" in text else 0.002)
 send(
     event="done",
     trained_tokens=1000 * epochs,
