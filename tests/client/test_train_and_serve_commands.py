@@ -55,7 +55,7 @@ def test_train_prints_the_model_and_then_that_it_is_trained(server, folder):
 def test_train_detaches_on_ctrl_c_and_follows_again(server, folder):
     path = folder.dataset / "training.jsonl"
     path.write_text(path.read_text().replace("What do", "FAKE_VERY_SLOW What do"))
-    process = start("train", folder.root, "--base-model", "gpt-4o", "--epochs", 20)
+    process = start("train", folder.root, "--base-model", "gpt-4o", "--epochs", 4)
     for line in process.stderr:
         if line.startswith("step 1/"):
             break
@@ -65,7 +65,7 @@ def test_train_detaches_on_ctrl_c_and_follows_again(server, folder):
     assert "the job goes on" in err
     assert "--cancel" in err
 
-    code, out, _ = run("train", folder.root, "--base-model", "gpt-4o", "--epochs", 20)
+    code, out, _ = run("train", folder.root, "--base-model", "gpt-4o", "--epochs", 4)
 
     assert code == 0
     assert out.startswith("ft:")
