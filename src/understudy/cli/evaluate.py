@@ -172,16 +172,12 @@ def _ask(
     Raises:
         ConfigError: Nobody can be asked.
     """
-    from understudy.errors import ConfigError
+    from understudy.cli.consent import ask_to_spend
     from understudy.evaluation import foresee
 
     print(f"{whose.name}: {foresee(folder, run, settings, star)}", file=sys.stderr)
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise ConfigError(f"{whose.name} may charge for this. Add --yes to spend without being asked.")
-    if not typer.confirm("Ask?", err=True):
-        raise typer.Exit(1)
+    if not yes:
+        ask_to_spend(whose.name, "Ask?")
 
 
 def print_verdict(verdict: dict[str, Any]) -> None:

@@ -77,6 +77,7 @@ def teach_showing_progress(plan: TeachingPlan, *, yes: bool = False, again: bool
     Raises:
         typer.Exit: 1 where the answer is no, 130 after Ctrl-C; finished dialogues are kept.
     """
+    from understudy.cli.consent import ask_to_spend
     from understudy.cli.progress import ProgressLine
     from understudy.client import connect_async
     from understudy.evaluation import OpenAIConnection
@@ -85,7 +86,7 @@ def teach_showing_progress(plan: TeachingPlan, *, yes: bool = False, again: bool
     if not plan.is_current:
         print(_describe(plan), file=sys.stderr)
         if plan.provider.paid and not yes and (again or not plan.is_changed):
-            _ask(plan)
+            ask_to_spend(plan.provider.name, "Ask?")
     try:
         with ProgressLine(sys.stderr) as line:
             return teach(
@@ -104,22 +105,6 @@ def teach_showing_progress(plan: TeachingPlan, *, yes: bool = False, again: bool
 
 def _say_waiting() -> None:
     print("Another teaching of this character goes on; waiting for it.", file=sys.stderr, flush=True)
-
-
-def _ask(plan: TeachingPlan) -> None:
-    """Spending needs a yes from a person.
-
-    Raises:
-        ConfigError: Nobody can be asked.
-    """
-    from understudy.errors import ConfigError
-
-    if not sys.stdin.isatty():
-        raise ConfigError(
-            f"{plan.provider.name} may charge for this. Add --yes to spend without being asked."
-        )
-    if not typer.confirm("Ask?", err=True):
-        raise typer.Exit(1)
 
 
 def _describe(plan: TeachingPlan) -> str:

@@ -74,13 +74,14 @@ def train_showing_progress(folder: CharacterFolder, plan: TrainingPlan, name: st
     Raises:
         typer.Exit: 1 where the answer is no, 130 after Ctrl-C; the job then goes on at the server.
     """
+    from understudy.cli.consent import ask_to_spend
     from understudy.client import connect
     from understudy.client.training_run import train
     from understudy.folder import typed
 
     print(_describe(plan), file=sys.stderr)
     if plan.provider.paid and not yes:
-        _ask(plan)
+        ask_to_spend(plan.provider.name, "Start the job?")
     with _Progress(sys.stderr) as progress:
         try:
             return train(folder, connect(plan.provider), plan, progress.show)
@@ -103,22 +104,6 @@ def _describe(plan: TrainingPlan) -> str:
         f"{numbers}, seed {plan.seed}\n"
         f"{plan.billed_tokens:,} tokens to train: {price}"
     )
-
-
-def _ask(plan: TrainingPlan) -> None:
-    """Spending needs a yes from a person.
-
-    Raises:
-        ConfigError: Nobody can be asked.
-    """
-    from understudy.errors import ConfigError
-
-    if not sys.stdin.isatty():
-        raise ConfigError(
-            f"{plan.provider.name} may charge for this. Add --yes to spend without being asked."
-        )
-    if not typer.confirm("Start the job?", err=True):
-        raise typer.Exit(1)
 
 
 def _print_result(run: TrainedRun, name: str, as_json: bool) -> None:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from understudy.character.character import Character
 
-__all__ = ["DEPLOYED", "Arm", "build_arms"]
+__all__ = ["DEPLOYED", "MINIATURE", "Arm", "build_arms"]
 
 DEPLOYED = "tuned+short"
+MINIATURE = "understudy/mini"
+"""How the names of the embedded models begin; they share one tokenizer."""
 LOOKED_FOR = "priced, not measured"
 
 

@@ -17,7 +17,7 @@ from understudy.character.character import Character, load_character
 from understudy.dataset import Manifest, load_manifest, split_dialogues
 from understudy.dialogue import Dialogue
 from understudy.errors import EvaluationError
-from understudy.evaluation.arms import Arm, build_arms
+from understudy.evaluation.arms import MINIATURE, Arm, build_arms
 from understudy.evaluation.connection import Connection
 from understudy.evaluation.drift import measure_drift
 from understudy.evaluation.gap_closed import Likelihood
@@ -43,7 +43,6 @@ from understudy.folder import CharacterFolder
 __all__ = ["current_verdict", "evaluate", "foresee"]
 
 Report = Callable[[Progress], None]
-MINIATURES = "understudy/mini"
 LIBRARIES = ("numpy", "openai", "scikit-learn", "scipy")
 
 
@@ -270,8 +269,8 @@ def _share_tokenizer(model: str, counted: Collection[str]) -> bool:
     """Whether ``model`` counts tokens as those of ``counted`` do; the miniatures have one tokenizer."""
     if model in counted:
         return True
-    return model.startswith(MINIATURES) and any(
-        name.startswith((MINIATURES, f"ft:{MINIATURES}")) for name in counted
+    return model.startswith(MINIATURE) and any(
+        name.startswith((MINIATURE, f"ft:{MINIATURE}")) for name in counted
     )
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from understudy.character.character import Character
+from understudy.evaluation.arms import MINIATURE
 from understudy.evaluation.probes import ProbeSet
 
 __all__ = ["list_limits"]
 
 
-MINIATURE = (
+SMALL = (
     "{model} is a miniature model of a few million parameters. It shows that the method works on this "
     "machine; nothing it shows is claimed for large models."
 )
@@ -30,7 +31,7 @@ def list_limits(
     base_model: str, character: Character, probes: ProbeSet, missing: Mapping[str, int], note: str | None
 ) -> list[str]:
     """Sentences for the reader, the weightiest first."""
-    limits = [MINIATURE.format(model=base_model)] if "understudy/mini" in base_model else []
+    limits = [SMALL.format(model=base_model)] if MINIATURE in base_model else []
     limits += ALWAYS
     limits += [
         f"{count} requests of {name} were refused and are missing."

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from understudy.errors import ConfigError
+from understudy.evaluation.arms import MINIATURE
 
 __all__ = ["TeachingSettings", "usual_temperature"]
 
 HIGHEST_TEMPERATURE = 2.0
-MINIATURE, MINIATURE_TEMPERATURE = "understudy/mini", 0.3
+MINIATURE_TEMPERATURE = 0.3
 WARMER = 0.1  # A repeat is asked for a little more freely, or a sure model would say the same again.
 
 
