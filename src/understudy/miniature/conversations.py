@@ -26,6 +26,9 @@ class Stage:
         turns: Fewest and most exchanges of a conversation.
         sheets: Share of conversations under a full sheet; the rest are the plain assistant's.
         copying: Share of exchanges that are plain copying.
+        asked: Share of the other turns under a sheet that are about a fact of it.
+        voiced: Share of sheets that say how the character speaks.
+        bare: Share of sheets without rules.
         long: Share of sheets that are as long as a context allows.
     """
 
@@ -34,17 +37,28 @@ class Stage:
     turns: tuple[int, int]
     sheets: float
     copying: float
+    asked: float
+    voiced: float
+    bare: float = 0.0
     long: float = 0.0
 
 
 STAGES = (
-    Stage(until=0.12, facts=(1, 2), turns=(1, 2), sheets=0.55, copying=0.5),
-    Stage(until=0.3, facts=(2, 5), turns=(1, 4), sheets=0.65, copying=0.3),
-    Stage(until=0.6, facts=(4, 11), turns=(3, 9), sheets=0.7, copying=0.12, long=0.03),
-    Stage(until=1.0, facts=(4, 24), turns=(4, 13), sheets=0.72, copying=0.06, long=0.12),
-)
-FACT_SHARE = 0.55
-"""How often a turn under a sheet, other than plain copying, is about a fact of the sheet."""
+    Stage(
+        until=0.3, facts=(1, 3), turns=(1, 3), sheets=0.85, copying=0.25, asked=0.92,
+        voiced=0.25, bare=0.85,
+    ),
+    Stage(until=0.5, facts=(2, 7), turns=(2, 5), sheets=0.8, copying=0.15, asked=0.75, voiced=0.7, bare=0.5),
+    Stage(
+        until=0.75, facts=(4, 14), turns=(3, 8), sheets=0.75, copying=0.08, asked=0.65,
+        voiced=0.9, bare=0.2, long=0.03,
+    ),
+    Stage(
+        until=1.0, facts=(4, 24), turns=(4, 13), sheets=0.75, copying=0.05, asked=0.6,
+        voiced=0.95, bare=0.1, long=0.12,
+    ),
+)  # fmt: skip
+"""Copying comes first: small sheets, often bare, of which nearly every turn asks a fact."""
 AGAIN_SHARE = 0.12
 """How often a question is about a fact that was asked before, in other words."""
 
@@ -101,8 +115,8 @@ def _plain(rng: random.Random, stage: Stage) -> Conversation:
 def _sheet_conversation(rng: random.Random, stage: Stage) -> Conversation:
     is_long = rng.random() < stage.long
     facts = rng.randint(25, 42) if is_long else rng.randint(*stage.facts)
-    sheet = draw_sheet(rng, facts)
-    system = render_sheet(sheet, rng)
+    sheet = draw_sheet(rng, facts, voiced=stage.voiced)
+    system = render_sheet(sheet, rng, bare=rng.random() < stage.bare)
     open_facts = list(range(len(sheet.facts)))
     rng.shuffle(open_facts)
     exchanges: list[Exchange] = []
@@ -112,7 +126,7 @@ def _sheet_conversation(rng: random.Random, stage: Stage) -> Conversation:
         dice = rng.random()
         if dice < stage.copying:
             exchanges += copying_exchanges(rng)
-        elif dice < stage.copying + (1 - stage.copying) * FACT_SHARE and open_facts:
+        elif dice < stage.copying + (1 - stage.copying) * stage.asked and open_facts:
             again = bool(asked) and rng.random() < AGAIN_SHARE
             index = rng.choice(asked) if again else open_facts.pop()
             asked.append(index)

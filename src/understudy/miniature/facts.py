@@ -10,6 +10,7 @@ from understudy.miniature.lexicon import (
     draw_person,
     draw_pet_name,
     draw_place,
+    draw_plain_first,
     fill,
     is_held_out,
     load_table,
@@ -22,6 +23,10 @@ __all__ = ["Fact", "FactKind", "draw_fact", "fact_kinds"]
 TABLES = ("facts_self", "facts_people", "facts_doings", "facts_world")
 NEW_JOB_SHARE = 0.25
 WORD_LISTS = {"species": "species", "food": "foods", "pet": "pets", "building": "buildings"}
+EXCHANGED = ("foods", "fears", "loves", "hates", "collectables", "animals")
+EXCHANGED_SHARE = 0.2
+"""How often one of these lists lends a value to another: who is afraid of honey cakes must be read to be
+known, where a fear out of thirty could be guessed."""
 SPOKEN_SLOTS = ("spot", "container", "beyond_cap", "beyond_low", "subject", "object")
 
 
@@ -57,15 +62,15 @@ class Fact:
     def statement(self, rng: random.Random, *, prose: bool = False) -> str:
         """The fact as the sheet says it; ``prose`` leaves out forms such as ``Home: …``."""
         options = [text for text in self.kind.statements if not prose or ": " not in text]
-        return fill(rng.choice(options), self.slots, rng)
+        return fill(draw_plain_first(options, rng), self.slots, rng)
 
     def question(self, rng: random.Random, split: Split = "train") -> str:
         """A question whose answer is this fact."""
-        return fill(rng.choice(self.kind.wordings(split)), self.slots, rng)
+        return fill(draw_plain_first(self.kind.wordings(split), rng), self.slots, rng)
 
     def answer(self, rng: random.Random) -> str:
         """The fact as the character would say it, without tone."""
-        return fill(rng.choice(self.kind.answers), _spoken(self.slots), rng)
+        return fill(draw_plain_first(self.kind.answers, rng), _spoken(self.slots), rng)
 
 
 @cache
@@ -141,7 +146,10 @@ def _draw_slot(kind: str, rng: random.Random, split: Split) -> str:
     if kind in MADE:
         return MADE[kind](rng, split)
     listed = _fillings().get(kind)
-    return rng.choice(listed or split_words(WORD_LISTS.get(kind, kind), split))
+    name = WORD_LISTS.get(kind, kind)
+    if name in EXCHANGED and rng.random() < EXCHANGED_SHARE:
+        name = rng.choice(EXCHANGED)
+    return rng.choice(listed or split_words(name, split))
 
 
 @cache

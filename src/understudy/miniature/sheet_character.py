@@ -20,19 +20,21 @@ def sheet_character(
     rng: random.Random,
     *,
     tone: Sequence[str] | None = None,
+    stated: Sequence[str] | None = None,
     guidelines: Sequence[str] = (),
     questions: Split | None = None,
 ) -> Character:
     """The character of ``sheet``.
 
     Args:
+        stated: The facts' statements, in order; without them, they are drawn.
         questions: Split whose wordings become the questions of the facts; without it, there are none.
     """
     crisis = Crisis(handling="refer") if rng.random() < CRISIS_SHARE else Crisis(handling="none")
     facts = [
         Fact(
             id=f"{fact.kind.key}-{number}",
-            statement=fact.statement(rng),
+            statement=stated[number] if stated is not None else fact.statement(rng),
             questions=_questions(fact, questions, rng) if questions else [],
             expected=[fact.value],
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from understudy.miniature.facts import Fact, draw_fact, fact_kinds
 from understudy.miniature.lexicon import Split, draw_person, pick, with_article, words
 from understudy.miniature.tales import draw_tale
-from understudy.miniature.tones import Voice, draw_voice
+from understudy.miniature.tones import PLAIN, Voice, draw_voice
 
 __all__ = ["Sheet", "draw_sheet"]
 
@@ -15,6 +15,15 @@ CORE_KEYS = (
     "home", "job", "species", "friend", "food", "fear", "loves", "hates", "hobby", "foe",
     "mother", "father", "pet",
 )  # fmt: skip
+COMMON_KINDS = {
+    **dict.fromkeys(CORE_KEYS, 5),
+    "relativename": 5, "secret": 4, "dream": 4, "treasure": 3, "drink": 3, "colour": 3, "age": 3, "rule": 3,
+    "ruler": 3, "skill": 3, "weakness": 3, "teacher": 2, "neighbour": 2, "sweetheart": 2, "hero": 2,
+    "wears": 2, "collects": 2, "birthday": 2, "building": 2, "forbidden": 2, "friendjob": 2, "song": 1,
+    "season": 1, "motto": 1, "instrument": 1, "breakfast": 1, "allergy": 1, "luckynumber": 1, "honour": 1,
+    "landknown": 1, "festivalname": 1, "shipname": 1, "guild": 1, "favouriteplace": 1,
+}  # fmt: skip
+"""What most sheets of people say, with weights: the kinds of ``CORE_KEYS`` lead."""
 PET_KEYS = ("peteats", "cannotonly")
 RELATIVE_KEYS = ("relativename", "relativejobname", "relativewas", "relativecollects", "fatherdoes")
 # These kinds may occur several times in a sheet, each time about another thing: the slot named here.
@@ -32,8 +41,7 @@ REPEATABLE = {
     "why": "structure",
     "most": "creature",
 }  # fmt: skip
-CORE_SHARE, CORE_UNTIL = 0.4, 14
-TALE_SHARE = 0.2
+COMMON_SHARE, TALE_SHARE = 0.75, 0.08
 
 
 @dataclass(frozen=True)
@@ -58,8 +66,12 @@ class Sheet:
     slots: dict[str, str] = field(default_factory=dict)
 
 
-def draw_sheet(rng: random.Random, facts: int, split: Split = "train") -> Sheet:
-    """A sheet with ``facts`` facts; half of the first are about home, work, friends, likes and fears."""
+def draw_sheet(rng: random.Random, facts: int, split: Split = "train", *, voiced: float = 1.0) -> Sheet:
+    """A sheet with ``facts`` facts, most of them about home, work, people, likes and fears.
+
+    Args:
+        voiced: Share of sheets that say how the character speaks.
+    """
     drawn = _draw_facts(rng, facts, split)
     name = draw_person(rng, split)
     unknown = tuple(pick(rng, words("modern"), rng.choice((0, 2, 3, 5, 8)) if facts > 3 else 0))
@@ -73,7 +85,14 @@ def draw_sheet(rng: random.Random, facts: int, split: Split = "train") -> Sheet:
     if "hates" in slots:
         slots["hates_cap"] = slots["hates"].capitalize()
     return Sheet(
-        name, slots["short"], role, draw_voice(rng, split), tuple(drawn), unknown, _disclosure(rng), slots
+        name,
+        slots["short"],
+        role,
+        draw_voice(rng, split) if rng.random() < voiced else PLAIN,
+        tuple(drawn),
+        unknown,
+        _disclosure(rng),
+        slots,
     )
 
 
@@ -95,8 +114,12 @@ def _draw_facts(rng: random.Random, count: int, split: Split) -> list[Fact]:
                 seen.add(mark)
                 drawn.append(tale)
             continue
-        is_core = rng.random() < CORE_SHARE and len(drawn) < CORE_UNTIL
-        key = rng.choice(CORE_KEYS) if is_core else rng.choice(fact_kinds()).key
+        is_common = rng.random() < COMMON_SHARE
+        key = (
+            rng.choices(list(COMMON_KINDS), list(COMMON_KINDS.values()))[0]
+            if is_common
+            else rng.choice(fact_kinds()).key
+        )
         if key in PET_KEYS and not pets:
             key = "pet"
         known = {"petname": pets[0]} if key in PET_KEYS else {}

@@ -30,7 +30,9 @@ CHAT_TEMPLATE = (
 )
 CONTEXT_TOKENS = 2048
 PROSE_EVERY = 8
-VALUE_WEIGHT = 3.0
+VALUE_WEIGHT, VALUE_TOTAL = 3.0, 9.0
+"""Weight of each token of a copied value, and the least of a whole value: one of a single token, such as
+``geese``, would otherwise teach a third of what a name of three does."""
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,9 @@ def _reply_weights(body: Encoding, reply: str, value: str) -> list[float]:
     """Weight of each token of a reply; ``value`` is what had to be copied, in lower case."""
     begin = reply.lower().find(value) if value else -1
     end = begin + len(value)
-    return [
-        VALUE_WEIGHT if begin >= 0 and left < end and right > begin else 1.0 for left, right in body.offsets
-    ]
+    copied = [begin >= 0 and left < end and right > begin for left, right in body.offsets]
+    weight = max(VALUE_WEIGHT, VALUE_TOTAL / max(1, sum(copied)))
+    return [weight if is_copied else 1.0 for is_copied in copied]
 
 
 def special_id(tokenizer: Tokenizer, token: str) -> int:

@@ -54,6 +54,10 @@ def tones() -> list[Tone]:
 
 
 TONES = tones()
+PLAIN = Voice(Tone("plain", (), (), (), (), {}, ""), (), (), ())
+"""The voice of a sheet that says nothing of it."""
+MADE_SHARE = 0.2
+"""How often a phrase is made up, so that it must be copied from the sheet."""
 
 
 def draw_voice(rng: random.Random, split: Split = "train") -> Voice:
@@ -72,10 +76,10 @@ def draw_voice(rng: random.Random, split: Split = "train") -> Voice:
 
 
 def _mix(rng: random.Random, own: tuple[str, ...], make: Callable[[random.Random], str]) -> tuple[str, ...]:
-    """One to three phrases; half of them are made up, so that they must be copied from the sheet."""
+    """One to three phrases, most of them the tone's own."""
     count = rng.choice((1, 1, 2, 2, 3))
-    made = [make(rng) for _ in range(count)]
-    return tuple(dict.fromkeys(pick(rng, [*pick(rng, own, 2), *made], count)))
+    made = sum(rng.random() < MADE_SHARE for _ in range(count)) if own else count
+    return tuple(dict.fromkeys([*pick(rng, own, count - made), *(make(rng) for _ in range(made))]))
 
 
 def _phrase(rng: random.Random, name: str) -> str:
