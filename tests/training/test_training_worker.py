@@ -56,6 +56,7 @@ def test_nothing_is_saved_as_a_pickle(finished) -> None:
     job, _ = finished
     names = {path.name for path in job.output.rglob("*") if path.is_file()} - {".lock"}
     assert names == {
+        "steps.jsonl",
         "adapter_model.safetensors",
         "adapter_config.json",
         "optimizer.safetensors",
@@ -185,7 +186,7 @@ def test_a_full_disk_fails_the_job_and_keeps_the_earlier_checkpoint(finished, jo
     failed = events[-1]
     assert (failed["event"], failed["code"]) == ("failed", "disk_full")
     assert "Free some space" in failed["message"]
-    assert sorted(path.name for path in job.output.iterdir()) == [".lock", "checkpoint-6"]
+    assert sorted(path.name for path in job.output.iterdir()) == [".lock", "checkpoint-6", "steps.jsonl"]
     check_sealed(job.output / "checkpoint-6")
     assert job.run()[-1]["event"] == "done"
     assert job.weights() == whole.weights()

@@ -45,7 +45,7 @@ class Desks:
 
     def start(self) -> None:
         """Tidy up after a crash and take up unfinished work."""
-        self.files.blobs.sweep()
+        self.files.blobs.sweep(self.store.blob_is_used)
         sweep_adapters(self.settings.adapters, {model.adapter for model in self.store.list_models()})
         self.jobs.start()
 

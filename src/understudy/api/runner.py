@@ -186,7 +186,7 @@ class TrainingRunner:
         return {
             "job_id": job.id,
             "base_model": plan["base_path"],
-            "adapter": plan["adapter"],
+            "adapter": str(self.settings.adapters / Path(plan["adapter"]).name) if plan["adapter"] else None,
             "training_file": str(self.files.blobs.path(plan["training_blob"])),
             "validation_file": str(self.files.blobs.path(validation)) if validation else None,
             "output_directory": str(folder / "output"),

@@ -19,7 +19,15 @@ from understudy.training.lora import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_fi
 if TYPE_CHECKING:
     from peft import PeftModel
 
-__all__ = ["Progress", "find_checkpoint", "prune_checkpoints", "restore", "save_checkpoint", "save_model"]
+__all__ = [
+    "Progress",
+    "epoch_ends",
+    "find_checkpoint",
+    "prune_checkpoints",
+    "restore",
+    "save_checkpoint",
+    "save_model",
+]
 
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
@@ -117,7 +125,7 @@ def find_checkpoint(
     for directory in sorted(_checkpoints(root), key=_step_of, reverse=True):
         try:
             check_sealed(directory)
-            progress = Progress(**json.loads((directory / STATE).read_text(encoding="utf-8")))
+            progress = _read_progress(directory)
             missing = [
                 n for n in (ADAPTER_WEIGHTS, ADAPTER_CONFIG, OPTIMIZER) if not (directory / n).is_file()
             ]
@@ -151,8 +159,26 @@ def prune_checkpoints(root: Path) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
+def epoch_ends(root: Path) -> list[tuple[Path, Progress]]:
+    """The kept checkpoints of finished epochs that are whole, oldest first."""
+    found = []
+    for directory in sorted(_checkpoints(root), key=_step_of):
+        try:
+            check_sealed(directory)
+            progress = _read_progress(directory)
+        except (ModelError, OSError, ValueError, TypeError):
+            continue
+        if progress.epoch_end:
+            found.append((directory, progress))
+    return found
+
+
+def _read_progress(directory: Path) -> Progress:
+    return Progress(**json.loads((directory / STATE).read_text(encoding="utf-8")))
+
+
 def _is_epoch_end(directory: Path) -> bool:
     try:
-        return bool(json.loads((directory / STATE).read_text(encoding="utf-8")).get("epoch_end"))
-    except (OSError, ValueError, AttributeError):
+        return _read_progress(directory).epoch_end
+    except (OSError, ValueError, TypeError):
         return False
