@@ -44,11 +44,7 @@ class JobDesk:
         """Take up what an earlier server left unfinished, then wait for jobs."""
         for job in self.store.jobs_with_status("validating_files"):
             self._check(job)
-        for job in self.store.jobs_with_status("running"):
-            event = message_event(
-                "The server was restarted; the job goes on from its last checkpoint.", "warn"
-            )
-            self.store.change_job(job.id, only_in=["running"], document={"status": "queued"}, events=[event])
+        self.runner.take_up()
         self._running = asyncio.create_task(self.runner.run_forever())
 
     async def stop(self) -> None:
