@@ -415,6 +415,7 @@ def _stop_if_asked(job: Job, mid_step: bool = False) -> None:
     """Save and leave. A step that was begun is dropped; it will be taken again."""
     if not job.attempt.stopping():
         return
+    job.attempt.check()
     saved = job.spec.output_directory / f"checkpoint-{job.progress.step}"
     if job.progress.step and not saved.is_dir():
         _checkpoint(job)
