@@ -58,7 +58,12 @@ def kill_at_file_operations(job: SmallJob, root: Path, kills: int | None, seed: 
 
 
 def kill_at_random_times(
-    job: SmallJob, root: Path, jobs: int, kills_each: int, seed: int, progress: Callable[[], None] = lambda: None
+    job: SmallJob,
+    root: Path,
+    jobs: int,
+    kills_each: int,
+    seed: int,
+    progress: Callable[[], None] = lambda: None,
 ) -> FileKills:
     """Kill each job at random times again and again before it may finish."""
     root.mkdir(parents=True)

@@ -24,7 +24,11 @@ def preload() -> None:
 
 
 def run_in_child(
-    work: Callable[[], None], log: Path, *, kill_after_seconds: float | None = None, limit_seconds: float = 120
+    work: Callable[[], None],
+    log: Path,
+    *,
+    kill_after_seconds: float | None = None,
+    limit_seconds: float = 120,
 ) -> int:
     """Run ``work`` in a process of its own.
 

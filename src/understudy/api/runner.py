@@ -45,7 +45,7 @@ KEPT_CHECKPOINTS = 3
 RETRY_SECONDS = 5.0
 LOOK_SECONDS = 30.0
 HEARTBEATS = 6  # in the time of a lease
-MAX_RESTARTS = 10  # of the server, before a job under which it always ends is given up
+MAX_RESTARTS = 20  # of the server, before a job under which it always ends is given up
 
 
 class TrainingRunner:
