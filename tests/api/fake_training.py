@@ -1,8 +1,8 @@
 """A training process that trains nothing but speaks the protocol, for tests of the server.
 
 What it does is chosen by words in the training file: FAKE_CRASH, FAKE_KILLED (each time at step 2),
-FAKE_KILLED_ONCE, FAKE_HANG (once, at step 2), FAKE_STOPPED (once, at step 2), FAKE_FAIL, FAKE_SLOW,
-FAKE_VERY_SLOW.
+FAKE_KILLED_ONCE, FAKE_HANG (once, at step 2), FAKE_STOPPED (once, at step 2), FAKE_HUNGRY (takes all
+memory at step 2), FAKE_FAIL, FAKE_SLOW, FAKE_VERY_SLOW.
 """
 
 import json
@@ -95,6 +95,9 @@ for step in range(done + 1, total + 1):
         os.kill(os.getpid(), signal.SIGSTOP)
     if step == 2 and once("FAKE_STOPPED"):
         os.kill(os.getpid(), signal.SIGTERM)
+    if "FAKE_HUNGRY" in text and step == 2:
+        Path("/proc/self/oom_score_adj").write_text("800")
+        eaten = [b"x" * 2**20 for _ in range(2**20)]
     if step == 2 and (once("FAKE_KILLED_ONCE") or "FAKE_KILLED " in text):
         os.kill(os.getpid(), signal.SIGKILL)
     if step % per_epoch == 0 or stopping:
