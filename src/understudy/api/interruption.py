@@ -96,14 +96,15 @@ def describe_fault(error: Exception) -> tuple[str, str]:
     return f"The server met an unexpected fault ({error}). Its log says more.", "server_error"
 
 
-def count_memory_kills() -> tuple[int, ...]:
-    """How many processes the kernel has ended for want of memory, by each counter that can be read.
+def count_memory_kills() -> int:
+    """How many processes the kernel has ended for want of memory; 0 where the system does not tell.
 
-    Empty where the system keeps none. Sources: ``memory.events`` of control groups version 2,
-    ``memory.oom_control`` of version 1 (both of this process's own group), and ``/proc/vmstat``.
+    Counted in this process's own control group where there is one, which its workers share, else on
+    the whole machine. Sources: ``memory.events`` of control groups version 2, ``memory.oom_control``
+    of version 1, ``/proc/vmstat``.
     """
-    counts = [_read_count(path) for path in [*_group_files(), Path("/proc/vmstat")]]
-    return tuple(count for count in counts if count is not None)
+    counts = (_read_count(path) for path in [*_group_files(), Path("/proc/vmstat")])
+    return next((count for count in counts if count is not None), 0)
 
 
 def _group_files() -> list[Path]:

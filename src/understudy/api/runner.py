@@ -22,7 +22,6 @@ from understudy.api.interruption import (
     MAX_FRUITLESS_ATTEMPTS,
     STOPPED,
     Interruption,
-    count_memory_kills,
     describe_end,
     describe_fault,
 )
@@ -153,7 +152,6 @@ class TrainingRunner:
         )
         if started is None:
             return
-        memory_kills = count_memory_kills()
         watch = Watch(self.store, lease, self.settings.lease_seconds)
         log_path = folder / "training.log"
         environment = worker_environment(self.settings.training_threads)
@@ -176,7 +174,7 @@ class TrainingRunner:
             why = describe_end(
                 process.returncode,
                 silent_seconds=watch.silent_seconds,
-                memory_ran_out=count_memory_kills() != memory_kills,
+                memory_ran_out=watch.memory_ran_out,
                 log=log_path,
             )
             self.interrupted(lease, why)

@@ -182,6 +182,15 @@ class Store:
         row = self._db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return _job(row) if row else None
 
+    def unanswered_job(self, request: str, created_after: int) -> Job | None:
+        """The newest job that a request with this digest made and whose client was not told."""
+        row = self._db.execute(
+            f"SELECT {JOB_COLUMNS} FROM jobs WHERE json_extract(plan, '$.unanswered_request') = ? "
+            "AND json_extract(document, '$.created_at') > ? ORDER BY seq DESC LIMIT 1",
+            (request, created_after),
+        ).fetchone()
+        return _job(row) if row else None
+
     def jobs_with_status(self, *status: str) -> list[Job]:
         """Jobs in these states, oldest first."""
         marks = ", ".join("?" * len(status))

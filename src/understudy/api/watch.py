@@ -7,6 +7,7 @@ import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 
+from understudy.api.interruption import count_memory_kills
 from understudy.api.leases import Lease
 from understudy.api.store import Store
 
@@ -29,7 +30,14 @@ class Watch:
         self._lease = lease
         self._seconds = lease_seconds
         self._renewed = time.monotonic()
+        # At the last renewal but one: what a process wrote before its death may be read after it.
+        self._memory_kills = self._newest_memory_kills = count_memory_kills()
         self.silent_seconds: float | None = None
+
+    @property
+    def memory_ran_out(self) -> bool:
+        """Whether the system has ended a process for want of memory just now."""
+        return count_memory_kills() > self._memory_kills
 
     async def lines(self, process: Process) -> AsyncIterator[bytes]:
         """Lines of the process's output, to its end or to the end of the lease."""
@@ -53,4 +61,5 @@ class Watch:
         if now - self._renewed < self._seconds / RENEWALS:
             return
         self._renewed = now
+        self._memory_kills, self._newest_memory_kills = self._newest_memory_kills, count_memory_kills()
         self._store.renew_lease(self._lease, self._seconds)
