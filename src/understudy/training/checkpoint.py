@@ -8,7 +8,7 @@ every random number are functions of seed and step, so nothing else has to be ke
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,6 @@ class Progress:
     epoch_end: bool
     seed: int
     fingerprint: str
-    first_loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -131,7 +130,7 @@ def find_checkpoint(
             ]
             if missing:
                 raise ModelError(f"{directory}: lacks {missing[0]}.")
-        except (ModelError, OSError, ValueError, TypeError) as error:
+        except (ModelError, OSError, ValueError, TypeError, AttributeError) as error:
             warn(f"The checkpoint {directory.name} is damaged and is passed over ({error})")
             continue
         if progress.fingerprint != fingerprint:
@@ -166,7 +165,7 @@ def epoch_ends(root: Path) -> list[tuple[Path, Progress]]:
         try:
             check_sealed(directory)
             progress = _read_progress(directory)
-        except (ModelError, OSError, ValueError, TypeError):
+        except (ModelError, OSError, ValueError, TypeError, AttributeError):
             continue
         if progress.epoch_end:
             found.append((directory, progress))
@@ -174,11 +173,14 @@ def epoch_ends(root: Path) -> list[tuple[Path, Progress]]:
 
 
 def _read_progress(directory: Path) -> Progress:
-    return Progress(**json.loads((directory / STATE).read_text(encoding="utf-8")))
+    """What ``state.json`` says; fields of another version are left out."""
+    known = {entry.name for entry in fields(Progress)}
+    values = json.loads((directory / STATE).read_text(encoding="utf-8"))
+    return Progress(**{name: value for name, value in values.items() if name in known})
 
 
 def _is_epoch_end(directory: Path) -> bool:
     try:
         return _read_progress(directory).epoch_end
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return False

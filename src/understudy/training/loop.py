@@ -14,7 +14,7 @@ from understudy.inference.base import (
     load_base,
 )
 from understudy.inference.channel import Channel, ChannelClosed
-from understudy.inference.memory import device_memory_bytes
+from understudy.inference.memory import device_memory_bytes, peak_memory_bytes
 from understudy.training.attempt import Attempt, Stopped
 from understudy.training.batches import collate, plan_epoch, split_by_tokens, steps_per_epoch
 from understudy.training.capacity import Need, estimate_need, micro_batch_tokens, refuse_if_too_large
@@ -32,8 +32,9 @@ from understudy.training.failure import JobFailed
 from understudy.training.journal import Journal
 from understudy.training.lora import add_lora, continue_lora
 from understudy.training.loss import learned_loss
+from understudy.training.loss_watch import LossWatch
 from understudy.training.precision import choose_precision, halve_frozen_products
-from understudy.training.schedule import LossWatch, rate_at
+from understudy.training.schedule import rate_at
 from understudy.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Job:
     piece_tokens: int
     progress: Progress
     total_steps: int
+    watch: LossWatch
 
 
 def train(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> None:
@@ -87,7 +89,6 @@ def _run(job: Job) -> None:
     began, first_step = time.monotonic(), job.progress.step
     learned_here = 0
     per_epoch = steps_per_epoch(len(job.training.examples), spec.batch_size)
-    watch = LossWatch(job.progress.first_loss)
     saved_at = began
     for epoch in range(job.progress.step // per_epoch, spec.n_epochs):
         plan = plan_epoch([len(e.ids) for e in job.training.examples], spec.batch_size, spec.seed, epoch)
@@ -97,9 +98,10 @@ def _run(job: Job) -> None:
             job.progress.step += 1
             job.progress.epoch_end = position + 1 == per_epoch
             job.progress.epoch = epoch + int(job.progress.epoch_end)
-            watch.look(metrics["train_loss"], job.progress.step, spec.learning_rate)
-            job.progress.first_loss = watch.first_loss
-            learned_here += sum(example.learned for example in batch)
+            learned = sum(example.learned for example in batch)
+            job.watch.look(job.progress.step, metrics["train_loss"], learned)
+            learned_here += learned
+            metrics["learned_tokens"] = learned
             metrics |= _validate(job)
             job.progress.metrics |= metrics
             _report_step(job, metrics, learned_here, time.monotonic() - began, job.progress.step - first_step)
@@ -148,6 +150,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
         micro_batch_tokens(need, memory, longest),
         progress,
         per_epoch * spec.n_epochs,
+        LossWatch(per_epoch, spec.n_epochs, spec.learning_rate, may_stand_still=spec.adapter is not None),
     )
     channel.send(
         event="started",
@@ -348,6 +351,7 @@ def _report_step(job: Job, metrics: dict[str, float], learned: int, seconds: flo
         "total_steps": job.total_steps,
         "learned_tokens_per_second": round(learned / seconds, 1),
         "seconds_left": round(left, 1),
+        "memory_bytes": peak_memory_bytes(job.accelerator.device.type),
         **{key: _finite(value) for key, value in metrics.items()},
     }
     if job.accelerator.is_main_process:
@@ -364,6 +368,8 @@ def _tell_again(job: Job) -> None:
     if not job.accelerator.is_main_process:
         return
     reports = job.journal.rewind(job.progress.step)
+    for report in reports:
+        job.watch.remember(report["step"], report["train_loss"], report["learned_tokens"])
     if known is None:
         return
     reports = [report for report in reports if report["step"] > known]
@@ -425,6 +431,8 @@ def _stop_if_asked(job: Job, mid_step: bool = False) -> None:
 def _finish(job: Job, learned: int, seconds: float) -> None:
     if not job.accelerator.is_main_process:
         return
+    if warning := job.watch.verdict():
+        job.channel.send(event="warning", message=warning)
     job.attempt.check()
     path = save_model(job.spec.output_directory, job.model, job.spec.base_model)
     job.channel.send(
