@@ -1,7 +1,8 @@
 """A training process that trains nothing but speaks the protocol, for tests of the server.
 
-What it does is chosen by words in the training file: FAKE_CRASH, FAKE_KILLED, FAKE_FAIL, FAKE_SLOW,
-FAKE_VERY_SLOW.
+What it does is chosen by words in the training file: FAKE_CRASH, FAKE_KILLED (each time at step 2),
+FAKE_KILLED_ONCE, FAKE_HANG (once, at step 2), FAKE_STOPPED (once, at step 2), FAKE_HUNGRY (takes all
+memory at step 2), FAKE_FAIL, FAKE_SLOW, FAKE_VERY_SLOW.
 """
 
 import json
@@ -35,12 +36,40 @@ def send(**event):
 
 
 def save(name):
-    folder = output / name
+    folder, beside = output / name, output / f".{name}.partial"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    (beside / "adapter_model.safetensors").write_bytes(b"weights " + name.encode())
+    (beside / "adapter_config.json").write_text("{}")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    (folder / "adapter_model.safetensors").write_bytes(b"weights " + name.encode())
-    (folder / "adapter_config.json").write_text("{}")
+    beside.rename(folder)
     return str(folder)
+
+
+def metrics_of(step):
+    metrics = {"train_loss": 2.0 / step, "train_mean_token_accuracy": 0.5}
+    if step % per_epoch == 0:
+        metrics |= {"full_valid_loss": 1.5, "full_valid_mean_token_accuracy": 0.4}
+    return metrics
+
+
+def report(step):
+    send(event="step", step=step, total_steps=total, learned_tokens_per_second=100.0, seconds_left=1.0,
+         **metrics_of(step))  # fmt: skip
+
+
+def report_checkpoint(step, path):
+    send(event="checkpoint", step=step, epoch=step // per_epoch, path=path,
+         epoch_end=step % per_epoch == 0, **metrics_of(step))  # fmt: skip
+
+
+def once(word):
+    """Whether the file asks for something that has not happened to this job yet."""
+    mark = output / f".{word}"
+    if word not in text or mark.exists():
+        return False
+    mark.touch()
+    return True
 
 
 done = max((int(p.name[11:]) for p in output.glob("checkpoint-*")), default=0)
@@ -54,26 +83,25 @@ if "FAKE_FAIL" in text:
         param="training_file",
     )
     sys.exit(1)
+for step in range(spec["attempt"]["reported_step"] + 1, done + 1):
+    report(step)
+for folder in sorted(output.glob("checkpoint-*"), key=lambda folder: int(folder.name[11:])):
+    report_checkpoint(int(folder.name[11:]), str(folder))
 for step in range(done + 1, total + 1):
-    metrics = {"train_loss": 2.0 / step, "train_mean_token_accuracy": 0.5}
-    if step % per_epoch == 0:
-        metrics |= {"full_valid_loss": 1.5, "full_valid_mean_token_accuracy": 0.4}
-    send(
-        event="step",
-        step=step,
-        total_steps=total,
-        learned_tokens_per_second=100.0,
-        seconds_left=1.0,
-        **metrics,
-    )
+    report(step)
     if "FAKE_CRASH" in text and step == 2:
         sys.exit("boom: no such luck")
-    if "FAKE_KILLED" in text and step == 2:
+    if step == 2 and once("FAKE_HANG"):
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if step == 2 and once("FAKE_STOPPED"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    if "FAKE_HUNGRY" in text and step == 2:
+        Path("/proc/self/oom_score_adj").write_text("800")
+        eaten = [b"x" * 2**20 for _ in range(2**20)]
+    if step == 2 and (once("FAKE_KILLED_ONCE") or "FAKE_KILLED " in text):
         os.kill(os.getpid(), signal.SIGKILL)
     if step % per_epoch == 0 or stopping:
-        path = save(f"checkpoint-{step}")
-        send(event="checkpoint", step=step, epoch=step // per_epoch, path=path,
-             epoch_end=step % per_epoch == 0, **metrics)  # fmt: skip
+        report_checkpoint(step, save(f"checkpoint-{step}"))
     if stopping:
         send(event="stopped", step=step)
         sys.exit(0)

@@ -23,12 +23,14 @@ class RunningServer:
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     process: subprocess.Popen | None = None
     fakes: bool = True
+    options: tuple[str, ...] = ()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "understudy.api", "--port", "0", "--base", str(self.base)]
         if self.fakes:
             command += ["--training-command", f"{sys.executable} {FAKES / 'fake_training.py'}"]
             command += ["--inference-command", f"{sys.executable} {FAKES / 'fake_inference.py'}"]
+        command += self.options
         environment = os.environ | {
             "UNDERSTUDY_HOME": str(self.home),
             "UNDERSTUDY_SERVER_TOKEN": self.token,

@@ -250,7 +250,7 @@ def test_a_small_validation_file_is_enough(client):
     [
         ("FAKE_FAIL", "invalid_training_file", "learns nothing"),
         ("FAKE_CRASH", "server_error", "boom: no such luck"),
-        ("FAKE_KILLED", "out_of_memory", "smaller"),
+        ("FAKE_KILLED ", "out_of_memory", "smaller"),
     ],
 )
 def test_a_process_that_dies_fails_its_job_with_the_reason(client, word, code, words):

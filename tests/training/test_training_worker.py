@@ -34,6 +34,9 @@ def test_a_job_tells_its_story_in_events(finished) -> None:
     started = events_of(events, "started")[0]
     assert (started["total_steps"], started["examples"], started["resumed_from_step"]) == (18, 24, None)
     assert 0 < started["learned_tokens_per_epoch"] < started["tokens_per_epoch"]
+    steps = events_of(events, "step")
+    assert sum(event["learned_tokens"] for event in steps[:6]) == started["learned_tokens_per_epoch"]
+    assert all(event["memory_bytes"] > 10_000_000 and event["gradient_norm"] > 0 for event in steps)
     assert [event["step"] for event in events_of(events, "step")] == list(range(1, 19))
     assert [event["epoch"] for event in events_of(events, "checkpoint")] == [1, 2, 3]
     done = events[-1]
@@ -56,6 +59,7 @@ def test_nothing_is_saved_as_a_pickle(finished) -> None:
     job, _ = finished
     names = {path.name for path in job.output.rglob("*") if path.is_file()} - {".lock"}
     assert names == {
+        "steps.jsonl",
         "adapter_model.safetensors",
         "adapter_config.json",
         "optimizer.safetensors",
@@ -185,7 +189,7 @@ def test_a_full_disk_fails_the_job_and_keeps_the_earlier_checkpoint(finished, jo
     failed = events[-1]
     assert (failed["event"], failed["code"]) == ("failed", "disk_full")
     assert "Free some space" in failed["message"]
-    assert sorted(path.name for path in job.output.iterdir()) == [".lock", "checkpoint-6"]
+    assert sorted(path.name for path in job.output.iterdir()) == [".lock", "checkpoint-6", "steps.jsonl"]
     check_sealed(job.output / "checkpoint-6")
     assert job.run()[-1]["event"] == "done"
     assert job.weights() == whole.weights()
@@ -246,6 +250,17 @@ def test_an_exploding_loss_fails_with_advice(job: Job) -> None:
     failed = job.run()[-1]
     assert (failed["event"], failed["code"]) == ("failed", "training_diverged")
     assert "learning_rate_multiplier" in failed["message"]
+
+
+def test_a_loss_that_stands_still_fails_early_with_advice(job: Job) -> None:
+    job.spec["hyperparameters"]["learning_rate"] = 1e-8
+    job.spec["lora"]["dropout"] = 0.0
+    events = job.run()
+    failed = events[-1]
+    assert (failed["event"], failed["code"]) == ("failed", "training_stalled")
+    assert failed["param"] == "hyperparameters.learning_rate_multiplier"
+    assert "too low to change an identity" in failed["message"]
+    assert [event["step"] for event in events_of(events, "step")] == list(range(1, 12))
 
 
 def test_an_unknown_base_fails_with_one_message(job: Job, tmp_path: Path) -> None:

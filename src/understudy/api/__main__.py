@@ -22,6 +22,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--base", default=None, help="base model that stands in for OpenAI's names")
     parser.add_argument("--embedded", action="store_true", help="started by a client rather than by a person")
     parser.add_argument("--idle-timeout-seconds", type=float, default=None)
+    parser.add_argument("--lease-seconds", type=float, default=None, help="silence after which a job is hung")
+    parser.add_argument("--training-threads", type=int, default=None, help="threads of a training process")
     parser.add_argument("--training-command", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--inference-command", default=None, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -33,6 +35,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     given = {
         "default_base": arguments.base,
+        "lease_seconds": arguments.lease_seconds,
+        "training_threads": arguments.training_threads,
         "training_command": _command(arguments.training_command),
         "inference_command": _command(arguments.inference_command),
     }

@@ -7,7 +7,7 @@ import secrets
 import shutil
 from pathlib import Path
 
-from understudy.api.blobs import sync_folder
+from understudy.api.blobs import sync_file, sync_folder
 from understudy.errors import TrainingError
 
 __all__ = ["keep_adapter", "sweep_adapters"]
@@ -36,6 +36,7 @@ def keep_adapter(source: Path, adapters: Path) -> Path:
                 raise TrainingError(f"{source}: lacks {name}, so there is no model to use.")
             _link_or_copy(source / name, beside / name)
         _write_manifest(beside)
+        sync_folder(beside)
         beside.rename(final)
         sync_folder(adapters)
     except BaseException:
@@ -49,6 +50,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+        sync_file(target)
 
 
 def _write_manifest(folder: Path) -> None:
@@ -65,7 +67,11 @@ def _write_manifest(folder: Path) -> None:
 
 
 def sweep_adapters(adapters: Path, used: set[str]) -> None:
-    """Remove adapter folders that no model names: leftovers of a crash."""
+    """Remove adapter folders that no model names: leftovers of a crash.
+
+    Folders are told apart by name: the same home may be reached by several paths.
+    """
+    names = {Path(path).name for path in used}
     for folder in adapters.glob("*"):
-        if folder.is_dir() and str(folder) not in used:
+        if folder.is_dir() and folder.name not in names:
             shutil.rmtree(folder, ignore_errors=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
+from starlette.background import BackgroundTask
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -21,6 +22,7 @@ from understudy.api.guard import Activity, Guard
 from understudy.api.jobs import JobDesk
 from understudy.api.models import ModelDesk
 from understudy.api.problem import bad_request, install_handlers
+from understudy.api.repeats import mark_of
 from understudy.api.score import score_messages
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Store
@@ -45,7 +47,7 @@ class Desks:
 
     def start(self) -> None:
         """Tidy up after a crash and take up unfinished work."""
-        self.files.blobs.sweep()
+        self.files.blobs.sweep(self.store.blob_is_used)
         sweep_adapters(self.settings.adapters, {model.adapter for model in self.store.list_models()})
         self.jobs.start()
 
@@ -134,8 +136,9 @@ def _add_job_routes(app: FastAPI, desks: Desks) -> None:
     root = "/v1/fine_tuning/jobs"
 
     @app.post(root)
-    async def create_job(request: Request) -> dict[str, Any]:
-        return await jobs.create(await _json(request))
+    async def create_job(request: Request) -> Response:
+        document = await jobs.create(await _json(request), await mark_of(request))
+        return JSONResponse(document, background=BackgroundTask(jobs.note_answered, document["id"]))
 
     @app.get(root)
     async def list_jobs(request: Request) -> dict[str, Any]:

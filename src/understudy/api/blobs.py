@@ -3,11 +3,11 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Blob", "BlobStore", "TooLarge", "sync_folder"]
+__all__ = ["Blob", "BlobStore", "TooLarge", "sync_file", "sync_folder"]
 
 
 class TooLarge(Exception):
@@ -57,23 +57,35 @@ class BlobStore:
             os.replace(beside, final)
         finally:
             beside.unlink(missing_ok=True)
-        sync_folder(final.parent)
+        for folder in (final.parent, self.root):
+            sync_folder(folder)
         return Blob(digest.hexdigest(), size)
 
     def remove(self, sha256: str) -> None:
         """Forget a blob."""
         self.path(sha256).unlink(missing_ok=True)
 
-    def sweep(self) -> None:
-        """Remove what interrupted uploads left."""
+    def sweep(self, is_used: Callable[[str], bool]) -> None:
+        """Remove what interrupted uploads left: half of a file, or a whole one that nobody was told of.
+
+        Only while no upload runs: one that is about to be recorded looks the same.
+        """
         for leftover in self.root.glob(".incoming-*"):
             leftover.unlink(missing_ok=True)
+        for path in self.root.glob("??/*"):
+            if not is_used(path.name):
+                path.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync_file(path: Path) -> None:
+    """Wait until the disk has a file that was written by other means."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut."""
+    sync_file(folder)

@@ -15,8 +15,8 @@ METRICS = (
     "full_valid_loss",
     "full_valid_mean_token_accuracy",
 )
-# Beyond OpenAI's: what a progress display needs.
-SPEED = ("learned_tokens_per_second", "seconds_left")
+# Beyond OpenAI's: what a progress display needs, and whoever looks for the right learning rate.
+SPEED = ("learned_tokens_per_second", "seconds_left", "memory_bytes", "gradient_norm", "learning_rate")
 
 
 def message_event(message: str, level: str = "info") -> dict[str, Any]:

@@ -75,10 +75,12 @@ class FileDesk:
 
     def produce(self, content: bytes, filename: str, purpose: str) -> StoredFile:
         """Add a file that the server itself made."""
+        return self.record(self.prepare(content, filename, purpose))
+
+    def prepare(self, content: bytes, filename: str, purpose: str) -> StoredFile:
+        """Put a file that the server itself made on the disk; the caller makes it known."""
         blob = self.blobs.write([content], max_bytes=max(1, len(content)))
-        return self.record(
-            StoredFile(new_id("file-"), blob.sha256, blob.bytes, int(time.time()), None, filename, purpose)
-        )
+        return StoredFile(new_id("file-"), blob.sha256, blob.bytes, int(time.time()), None, filename, purpose)
 
     def get(self, file_id: str) -> StoredFile:
         """One file.

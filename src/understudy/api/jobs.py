@@ -15,14 +15,16 @@ from understudy.api.identity import new_id
 from understudy.api.models import ModelDesk, TrainableModel
 from understudy.api.problem import Problem, bad_request, parse, unknown_job, wrong_state
 from understudy.api.protocol import JobRequest
+from understudy.api.repeats import REMEMBERED_SECONDS, RequestMark
 from understudy.api.runner import TrainingRunner
 from understudy.api.settings import ServerSettings
-from understudy.api.store import Job, Page, Store, StoredFile
+from understudy.api.store import FINISHED, Job, Page, Store, StoredFile
 from understudy.api.validation import validate_job
 
 __all__ = ["JobDesk"]
 
 UNFINISHED = ("validating_files", "queued", "running", "paused")
+STATES = (*UNFINISHED, *FINISHED)
 
 
 class JobDesk:
@@ -44,11 +46,7 @@ class JobDesk:
         """Take up what an earlier server left unfinished, then wait for jobs."""
         for job in self.store.jobs_with_status("validating_files"):
             self._check(job)
-        for job in self.store.jobs_with_status("running"):
-            event = message_event(
-                "The server was restarted; the job goes on from its last checkpoint.", "warn"
-            )
-            self.store.change_job(job.id, only_in=["running"], document={"status": "queued"}, events=[event])
+        self.runner.take_up()
         self._running = asyncio.create_task(self.runner.run_forever())
 
     async def stop(self) -> None:
@@ -67,12 +65,18 @@ class JobDesk:
 
     # --- the API
 
-    async def create(self, body: Any) -> dict[str, Any]:
+    async def create(self, body: Any, mark: RequestMark) -> dict[str, Any]:
         """POST /v1/fine_tuning/jobs.
+
+        A repeated request gets the job that the first one made, if nobody was told of it.
 
         Raises:
             Problem: A fault of the request itself. Faults inside the files fail the job later.
         """
+        if mark.is_repeat:
+            job = self.store.unanswered_job(mark.digest, int(time.time()) - REMEMBERED_SECONDS)
+            if job is not None:
+                return job.document
         wanted = parse(JobRequest, body, first=("model", "training_file"))
         training = self._training_file(wanted.training_file, "training_file")
         validation = (
@@ -81,7 +85,7 @@ class JobDesk:
         _refuse_unsupported(wanted)
         model = await asyncio.to_thread(self.models.find_trainable, wanted.model)
         document = self._document(wanted, model)
-        plan = _plan(wanted, model, training, validation)
+        plan = _plan(wanted, model, training, validation) | {"unanswered_request": mark.digest}
         event = message_event(f"Created fine-tuning job: {document['id']}")
         self.store.add_job(document, plan, event)
         if model.base.stands_in:
@@ -92,6 +96,10 @@ class JobDesk:
             self.store.add_events(document["id"], [message_event(message, "warn")])
         self._check(self._job(document["id"]))
         return document
+
+    def note_answered(self, job_id: str) -> None:
+        """Note that a client was told of a job."""
+        self.store.change_job(job_id, only_in=STATES, plan={"unanswered_request": None})
 
     def retrieve(self, job_id: str) -> dict[str, Any]:
         """GET /v1/fine_tuning/jobs/{id}."""

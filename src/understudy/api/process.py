@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.atomic import write_json
+from understudy.training.attempt import LOCK
 
 __all__ = ["end_stale_process", "note_process"]
 
@@ -27,16 +28,22 @@ def note_process(folder: Path, pid: int) -> None:
 def end_stale_process(folder: Path, grace_seconds: float) -> None:
     """End what a killed server left running for this job; it saves a checkpoint first.
 
-    Blocks for up to ``grace_seconds``, so call it in a thread.
+    The server notes whom it started, and the process itself signs the lock that it holds, in case
+    the server was killed in between. Blocks for up to ``grace_seconds``, so call it in a thread.
     """
+    for note in (folder / NOTE, folder / "output" / LOCK):
+        _end_noted(note, folder.name, grace_seconds)
+
+
+def _end_noted(path: Path, job_id: str, grace_seconds: float) -> None:
     import psutil
 
     try:
-        note = json.loads((folder / NOTE).read_text(encoding="utf-8"))
+        note = json.loads(path.read_text(encoding="utf-8"))
         process = psutil.Process(int(note["pid"]))
         if abs(process.create_time() - float(note["started"])) > 1.0:
             return
-        logger.info("process %d of an earlier server still trains %s; it is ended", process.pid, folder.name)
+        logger.info("process %d of an earlier server still trains %s; it is ended", process.pid, job_id)
         began = time.monotonic()
         process.terminate()
         if not _wait_for_end(process, grace_seconds):

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import sqlite3
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from pathlib import Path
@@ -17,13 +18,23 @@ from understudy.api.events import message_event, metrics_event, metrics_of
 from understudy.api.files import FileDesk
 from understudy.api.hyperparameters import DEFAULT_LORA_RANK, DEFAULT_MAX_TOKENS
 from understudy.api.identity import new_id, new_suffix
+from understudy.api.interruption import (
+    MAX_FRUITLESS_ATTEMPTS,
+    STOPPED,
+    Interruption,
+    describe_end,
+    describe_fault,
+)
+from understudy.api.leases import Lease
 from understudy.api.process import end_stale_process, note_process
 from understudy.api.results import results_csv
 from understudy.api.settings import ServerSettings
-from understudy.api.store import Job, Store, StoredModel
+from understudy.api.store import FINISHED, Job, Store, StoredModel
 from understudy.api.validation import fail_job
-from understudy.api.workers import LINE_BYTES, log_tail, stop_process, worker_environment
-from understudy.atomic import write_json
+from understudy.api.watch import Watch
+from understudy.api.workers import LINE_BYTES, stop_process, worker_environment
+from understudy.atomic import write_json, write_text
+from understudy.training.attempt import FENCE
 
 __all__ = ["TrainingRunner"]
 
@@ -31,6 +42,9 @@ logger = logging.getLogger(__name__)
 
 KEPT_CHECKPOINTS = 3
 RETRY_SECONDS = 5.0
+LOOK_SECONDS = 30.0
+HEARTBEATS = 6  # in the time of a lease
+MAX_RESTARTS = 20  # of the server, before a job under which it always ends is given up
 
 
 class TrainingRunner:
@@ -57,22 +71,56 @@ class TrainingRunner:
     async def run_forever(self) -> None:
         """Train queued jobs until cancelled; the process of a job under way is then stopped."""
         while True:
-            queued = self.store.jobs_with_status("queued")
-            if not queued:
-                self._wake.clear()
-                await self._wake.wait()
+            self._wake.clear()
+            job = self._next_job()
+            if job is None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), LOOK_SECONDS)
                 continue
             try:
-                await self._run(queued[0])
+                await self._run(job)
             except Exception as error:
-                logger.exception("job %s failed in the server", queued[0].id)
-                await self._fail_when_possible(queued[0].id, _explain(error))
+                logger.exception("job %s failed in the server", job.id)
+                await self._fail_when_possible(job.id, *describe_fault(error))
+            self._clear_if_finished(job.id)
 
-    async def _fail_when_possible(self, job_id: str, reason: str) -> None:
+    def _next_job(self) -> Job | None:
+        try:
+            return next(iter(self.store.jobs_with_status("queued")), None)
+        except sqlite3.Error:
+            logger.exception("the queue cannot be read just now")
+            return None
+
+    def take_up(self) -> None:
+        """Queue again what an earlier server was training, and tidy what it left."""
+        for job in self.store.jobs_with_status("running"):
+            if self.store.note_interruption(job.id) >= MAX_RESTARTS:
+                message = (
+                    f"The server ended {MAX_RESTARTS} times in a row while it trained this job, each time "
+                    "before the job got further, most likely because memory ran out."
+                )
+                fail_job(self.store, job.id, message, "out_of_memory", None, "running")
+                continue
+            event = message_event(
+                "The server was restarted; the job goes on from its last checkpoint.", "warn"
+            )
+            self.store.change_job(job.id, only_in=["running"], document={"status": "queued"}, events=[event])
+        for folder in self.settings.jobs.glob("*"):
+            self._clear_if_finished(folder.name)
+
+    def _clear_if_finished(self, job_id: str) -> None:
+        """Checkpoints serve to go on; a finished job's models lie elsewhere."""
+        with contextlib.suppress(sqlite3.Error):
+            job = self.store.job(job_id)
+            if job is None or job.status in FINISHED:
+                shutil.rmtree(self.settings.jobs / job_id / "output", ignore_errors=True)
+
+    async def _fail_when_possible(self, job_id: str, reason: str, code: str) -> None:
         """Note a failure; while even that cannot be written, as on a full disk, try again."""
         while True:
             try:
-                self._fail(job_id, reason, "server_error")
+                for state in ("queued", "running"):
+                    fail_job(self.store, job_id, reason, code, None, state)
                 return
             except Exception:
                 logger.exception("the failure of job %s cannot be noted yet", job_id)
@@ -89,8 +137,10 @@ class TrainingRunner:
     async def _run(self, job: Job) -> None:
         folder = self.settings.jobs / job.id
         await asyncio.to_thread(end_stale_process, folder, self.settings.stop_grace_seconds)
+        lease = self.store.take_lease(job.id, f"server process {os.getpid()}", self.settings.lease_seconds)
         spec_path = folder / "spec.json"
-        write_json(spec_path, self._spec(job, folder))
+        write_json(spec_path, self._spec(job, folder) | {"attempt": self._attempt(lease)})
+        write_text(folder / "output" / FENCE, str(lease.fencing_token))
         already = job.plan.get("model_suffix") is not None
         started = self.store.change_job(
             job.id,
@@ -98,9 +148,11 @@ class TrainingRunner:
             document={"status": "running"},
             plan={"model_suffix": job.plan.get("model_suffix") or new_suffix()},
             events=[] if already else [message_event("Fine-tuning job started")],
+            fencing_token=lease.fencing_token,
         )
         if started is None:
             return
+        watch = Watch(self.store, lease, self.settings.lease_seconds)
         log_path = folder / "training.log"
         environment = worker_environment(self.settings.training_threads)
         with open(log_path, "ab") as log:
@@ -113,17 +165,23 @@ class TrainingRunner:
         try:
             if self._has_left_running(job.id):  # Cancelled or paused while the process was starting.
                 return
-            ended = await self._follow_to_the_end(process, started)
+            ended = await self._follow_to_the_end(process, _Report(self, started, lease), watch)
             await self._wait_for_end(process, job.id)
         finally:
             await stop_process(process, self.settings.stop_grace_seconds)
             self._process = self._job_id = None
         if not ended:
-            self._note_crash(process, job.id, log_path)
+            why = describe_end(
+                process.returncode,
+                silent_seconds=watch.silent_seconds,
+                memory_ran_out=watch.memory_ran_out,
+                log=log_path,
+            )
+            self.interrupted(lease, why)
 
-    async def _follow_to_the_end(self, process: Process, job: Job) -> bool:
+    async def _follow_to_the_end(self, process: Process, report: "_Report", watch: Watch) -> bool:
         """Follow the process; when the server itself stops, let it save and hear it out."""
-        following = asyncio.create_task(self._follow(process, job))
+        following = asyncio.create_task(self._follow(process, report, watch))
         try:
             return await asyncio.shield(following)
         except asyncio.CancelledError:
@@ -140,11 +198,9 @@ class TrainingRunner:
         except TimeoutError:
             logger.warning("the process of job %s does not end; it is ended", job_id)
 
-    async def _follow(self, process: Process, job: Job) -> bool:
+    async def _follow(self, process: Process, report: "_Report", watch: Watch) -> bool:
         """Read reports to the end. Returns whether the process said how it ended."""
-        assert process.stdout is not None
-        report = _Report(self, job)
-        while line := await process.stdout.readline():
+        async for line in watch.lines(process):
             try:
                 event = json.loads(line)
                 kind = event["event"]
@@ -156,27 +212,28 @@ class TrainingRunner:
                 handle(event)
         return report.ended
 
-    def _note_crash(self, process: Process, job_id: str, log_path: Path) -> None:
-        code = process.returncode
-        if code == -9:
-            reason, name = (
-                "The training process was killed, most likely because memory ran out. Use a smaller "
-                "batch_size, a smaller max_tokens, or a smaller base model.",
-                "out_of_memory",
-            )
-        else:
-            tail = log_tail(log_path, 400)
-            reason = f"The training process ended unexpectedly (exit {code}). {tail}".strip()
-            name = "server_error"
-        self._fail(job_id, reason, name)
+    def interrupted(self, lease: Lease, why: Interruption) -> None:
+        """Queue a job again whose process was cut off, or end it where that would not help."""
+        job_id, token = lease.job_id, lease.fencing_token
+        if self._has_left_running(job_id):
+            return
+        if not why.may_go_on or self.store.note_interruption(job_id) >= MAX_FRUITLESS_ATTEMPTS:
+            fail_job(self.store, job_id, why.final, why.code, None, "running", token)
+            return
+        event = message_event(f"{why.message} The job goes on from its last checkpoint.", "warn")
+        back = {"status": "queued", "estimated_finish": None}
+        self.store.change_job(job_id, only_in=["running"], document=back, events=[event], fencing_token=token)
 
     def _has_left_running(self, job_id: str) -> bool:
         job = self.store.job(job_id)
         return job is None or job.status != "running"
 
-    def _fail(self, job_id: str, reason: str, code: str) -> None:
-        for state in ("queued", "running"):
-            fail_job(self.store, job_id, reason, code, None, state)
+    def _attempt(self, lease: Lease) -> dict[str, Any]:
+        return {
+            "fencing_token": lease.fencing_token,
+            "heartbeat_seconds": self.settings.lease_seconds / HEARTBEATS,
+            "reported_step": max((row["step"] for row in self.store.metrics(lease.job_id)), default=0),
+        }
 
     def _spec(self, job: Job, folder: Path) -> dict[str, Any]:
         plan, numbers = job.plan, job.document["hyperparameters"]
@@ -186,7 +243,7 @@ class TrainingRunner:
         return {
             "job_id": job.id,
             "base_model": plan["base_path"],
-            "adapter": plan["adapter"],
+            "adapter": str(self.settings.adapters / Path(plan["adapter"]).name) if plan["adapter"] else None,
             "training_file": str(self.files.blobs.path(plan["training_blob"])),
             "validation_file": str(self.files.blobs.path(validation)) if validation else None,
             "output_directory": str(folder / "output"),
@@ -204,18 +261,21 @@ class TrainingRunner:
 
 
 class _Report:
-    """Turns what the process of one job reports into the store's rows."""
+    """Turns what the process of one attempt reports into the store's rows."""
 
-    def __init__(self, runner: TrainingRunner, job: Job) -> None:
+    def __init__(self, runner: TrainingRunner, job: Job, lease: Lease) -> None:
         self.runner = runner
         self.settings = runner.settings
         self.store = runner.store
         self.files = runner.files
         self.job = job
+        self.lease = lease
+        self.token = lease.fencing_token
         self.ended = False
         known = self.store.metrics(job.id)
         self.last_step = max((row["step"] for row in known), default=0)
-        self.checkpoints = {row["step_number"] for row in self.store.checkpoints(job.id)}
+        kept = self.store.checkpoints(job.id)
+        self.last_checkpoint = max((row["step_number"] for row in kept), default=0)
         self.final_step = 0
 
     def on_started(self, event: dict[str, Any]) -> None:
@@ -223,10 +283,10 @@ class _Report:
         resumed = event.get("resumed_from_step")
         if resumed:
             text = f"Fine-tuning job resumed from step {resumed} of {self.final_step}"
-            self.store.add_events(self.job.id, [message_event(text)])
+            self.store.add_events(self.job.id, [message_event(text)], self.token)
 
     def on_warning(self, event: dict[str, Any]) -> None:
-        self.store.add_events(self.job.id, [message_event(str(event["message"]), "warn")])
+        self.store.add_events(self.job.id, [message_event(str(event["message"]), "warn")], self.token)
 
     def on_step(self, event: dict[str, Any]) -> None:
         """Report a step once, though a resumed job may repeat some."""
@@ -241,14 +301,18 @@ class _Report:
             only_in=["running", "paused", "queued"],
             document={"estimated_finish": finish},
             events=[metrics_event(event)],
+            fencing_token=self.token,
         )
 
     def on_checkpoint(self, event: dict[str, Any]) -> None:
-        """Keep the adapter of a finished epoch as a model; the last one becomes the job's model."""
+        """Keep the adapter of a finished epoch as a model; the last one becomes the job's model.
+
+        A resumed job tells of its checkpoints again, in case the server was killed before it knew.
+        """
         step = int(event["step"])
-        if not event.get("epoch_end", True) or step in self.checkpoints or step == self.final_step:
+        if not event.get("epoch_end", True) or step <= self.last_checkpoint or step == self.final_step:
             return
-        self.checkpoints.add(step)
+        self.last_checkpoint = step
         identity = new_suffix()
         name = f"{self._model_name(identity)}:ckpt-step-{step}"
         adapter = keep_adapter(Path(event["path"]), self.settings.adapters)
@@ -264,14 +328,16 @@ class _Report:
         }
         model = self._model(name, adapter, now)
         text = f"Checkpoint created at step {step} with Snapshot ID: {name}"
-        self.store.add_checkpoint(self.job.id, document, model, message_event(text))
-        self._forget_old_checkpoints()
+        if self.store.add_checkpoint(self.job.id, document, model, message_event(text), self.token):
+            self._forget_old_checkpoints()
+        else:
+            shutil.rmtree(adapter, ignore_errors=True)
 
     def on_done(self, event: dict[str, Any]) -> None:
         self.ended = True
         name = self._model_name(self.job.plan["model_suffix"])
         adapter = keep_adapter(Path(event["path"]), self.settings.adapters)
-        result = self.files.produce(
+        result = self.files.prepare(
             results_csv(self.store.metrics(self.job.id)), "step_metrics.csv", "fine-tune-results"
         )
         now = int(time.time())
@@ -291,25 +357,22 @@ class _Report:
                 message_event("The job has successfully completed"),
             ],
             models=[self._model(name, adapter, now)],
+            files=[result],
+            fencing_token=self.token,
         )
         if succeeded is None:  # Cancelled at the last moment.
-            self.files.delete(result.id)
             shutil.rmtree(adapter, ignore_errors=True)
-            return
-        shutil.rmtree(self.settings.jobs / self.job.id / "output", ignore_errors=True)
 
     def on_stopped(self, event: dict[str, Any]) -> None:
         """Asked to stop: by cancel or pause (the status says so), or from outside."""
         self.ended = True
-        if self.runner.server_stops:
-            return
-        message = "The training process was stopped from outside. Create the job again."
-        fail_job(self.store, self.job.id, message, "server_error", None, "running")
+        if not self.runner.server_stops:
+            self.runner.interrupted(self.lease, STOPPED)
 
     def on_failed(self, event: dict[str, Any]) -> None:
         self.ended = True
         message, code = str(event["message"]), str(event.get("code") or "server_error")
-        fail_job(self.store, self.job.id, message, code, event.get("param"), "running")
+        fail_job(self.store, self.job.id, message, code, event.get("param"), "running", self.token)
 
     def _model_name(self, identity: str) -> str:
         base = Base(**self.job.plan["base"]).name
@@ -329,9 +392,3 @@ class _Report:
             self.store.delete_checkpoint(checkpoint)
             if model is not None:
                 shutil.rmtree(model.adapter, ignore_errors=True)
-
-
-def _explain(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno is not None:
-        return f"The server could not write the job's files ({os.strerror(error.errno)}). Free some space."
-    return f"The server met an unexpected fault ({error}). Its log says more."

@@ -46,4 +46,16 @@ CREATE TABLE models (
 );
 """
 
-SCHEMA_STEPS: tuple[str, ...] = (_VERSION_1,)
+_LEASES = """
+CREATE TABLE leases (
+    job_id TEXT PRIMARY KEY,
+    fencing_token INTEGER NOT NULL,
+    holder TEXT NOT NULL,
+    renewed_at REAL NOT NULL,
+    expires_at REAL NOT NULL,
+    fruitless_attempts INTEGER NOT NULL DEFAULT 0,
+    furthest_step INTEGER NOT NULL DEFAULT 0
+);
+"""
+
+SCHEMA_STEPS: tuple[str, ...] = (_VERSION_1, _LEASES)

@@ -59,6 +59,7 @@ class ServerSettings:
         training_threads: Threads of a training process; ``None`` takes all cores.
         inference_threads: The same for the inference process.
         stop_grace_seconds: How long a process may take to save before it is killed.
+        lease_seconds: How long a training process may be silent before it counts as hung.
     """
 
     home: Path = field(default_factory=home_directory)
@@ -73,6 +74,7 @@ class ServerSettings:
     training_threads: int | None = None
     inference_threads: int | None = None
     stop_grace_seconds: float = 60.0
+    lease_seconds: float = 60.0
     max_file_bytes: int = 512 * 1024 * 1024
     max_line_bytes: int = 16 * 1024 * 1024
     max_body_bytes: int = 16 * 1024 * 1024

@@ -9,10 +9,12 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from understudy.api import leases
+from understudy.api.leases import Lease
 from understudy.api.schema import SCHEMA_STEPS
 from understudy.errors import ServerError
 
@@ -49,6 +51,8 @@ class Job:
 class StoredModel:
     """A fine-tuned model or checkpoint: an adapter folder on a base model.
 
+    The table holds the folder's name alone, so that a home may be moved; here it is a path again.
+
     Attributes:
         base: The base model's part of the name.
         base_source: What is loaded, as ``bases.find_base`` understands it.
@@ -77,6 +81,7 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._adapters = path.parent / "adapters"
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode=WAL")
@@ -124,19 +129,7 @@ class Store:
     def add_file(self, file: StoredFile) -> None:
         """Record a file whose bytes are on the disk already."""
         with self._transaction() as db:
-            db.execute(
-                "INSERT INTO files (id, blob, bytes, created_at, expires_at, filename, purpose) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    file.id,
-                    file.blob,
-                    file.bytes,
-                    file.created_at,
-                    file.expires_at,
-                    file.filename,
-                    file.purpose,
-                ),
-            )
+            self._insert_file(db, file)
 
     def file(self, file_id: str) -> StoredFile | None:
         """One file, unless it is unknown or expired."""
@@ -189,6 +182,15 @@ class Store:
         row = self._db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return _job(row) if row else None
 
+    def unanswered_job(self, request: str, created_after: int) -> Job | None:
+        """The newest job that a request with this digest made and whose client was not told."""
+        row = self._db.execute(
+            f"SELECT {JOB_COLUMNS} FROM jobs WHERE json_extract(plan, '$.unanswered_request') = ? "
+            "AND json_extract(document, '$.created_at') > ? ORDER BY seq DESC LIMIT 1",
+            (request, created_after),
+        ).fetchone()
+        return _job(row) if row else None
+
     def jobs_with_status(self, *status: str) -> list[Job]:
         """Jobs in these states, oldest first."""
         marks = ", ".join("?" * len(status))
@@ -221,16 +223,22 @@ class Store:
         plan: Mapping[str, Any] | None = None,
         events: Iterable[Mapping[str, Any]] = (),
         models: Iterable[StoredModel] = (),
+        files: Iterable[StoredFile] = (),
+        fencing_token: int | None = None,
     ) -> Job | None:
         """Change a job and say so in its events, in one step.
 
+        Args:
+            fencing_token: Of the attempt that asks for the change.
+
         Returns:
             The job as it is now, or ``None`` (and nothing is written) when it has left the
-            states ``only_in``: another change came first.
+            states ``only_in``, or a newer attempt than ``fencing_token`` trains it: another
+            change came first.
         """
         with self._transaction() as db:
             row = db.execute(f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()
-            if row is None or row[1] not in tuple(only_in):
+            if row is None or row[1] not in tuple(only_in) or _is_stale(db, job_id, fencing_token):
                 return None
             job = _job(row)
             new = Job(
@@ -246,14 +254,41 @@ class Store:
             self._insert_events(db, job_id, events)
             for model in models:
                 self._insert_model(db, model)
+            for file in files:
+                self._insert_file(db, file)
         return new
+
+    # --- leases
+
+    def lease(self, job_id: str) -> Lease | None:
+        """The newest attempt at a job."""
+        return leases.lease_of(self._db, job_id)
+
+    def take_lease(self, job_id: str, holder: str, seconds: float) -> Lease:
+        """Begin an attempt at a job; what earlier ones still write is refused."""
+        with self._transaction() as db:
+            return leases.take(db, job_id, holder, seconds)
+
+    def renew_lease(self, lease: Lease, seconds: float) -> bool:
+        """Note a sign of life; False where a newer attempt holds the lease."""
+        with self._transaction() as db:
+            return leases.renew(db, lease.job_id, lease.fencing_token, seconds)
+
+    def note_interruption(self, job_id: str) -> int:
+        """Note that an attempt was cut off; gives the attempts in a row that got no further."""
+        reached = max((row["step"] for row in self.metrics(job_id)), default=0)
+        with self._transaction() as db:
+            return leases.note_interruption(db, job_id, reached)
 
     # --- events and checkpoints
 
-    def add_events(self, job_id: str, events: Iterable[Mapping[str, Any]]) -> None:
-        """Append to a job's events."""
+    def add_events(
+        self, job_id: str, events: Iterable[Mapping[str, Any]], fencing_token: int | None = None
+    ) -> None:
+        """Append to a job's events, unless a newer attempt than ``fencing_token`` trains it."""
         with self._transaction() as db:
-            self._insert_events(db, job_id, events)
+            if not _is_stale(db, job_id, fencing_token):
+                self._insert_events(db, job_id, events)
 
     def list_events(self, job_id: str, *, after: str | None, limit: int) -> Page | None:
         """Events of a job, newest first."""
@@ -269,16 +304,24 @@ class Store:
         return [json.loads(row[0])["data"] for row in rows]
 
     def add_checkpoint(
-        self, job_id: str, document: Mapping[str, Any], model: StoredModel, event: Mapping[str, Any]
-    ) -> None:
-        """Record a usable checkpoint with its event."""
+        self,
+        job_id: str,
+        document: Mapping[str, Any],
+        model: StoredModel,
+        event: Mapping[str, Any],
+        fencing_token: int | None = None,
+    ) -> bool:
+        """Record a usable checkpoint with its event; False where a newer attempt trains the job."""
         with self._transaction() as db:
+            if _is_stale(db, job_id, fencing_token):
+                return False
             db.execute(
                 "INSERT INTO checkpoints (id, job_id, document) VALUES (?, ?, ?)",
                 (document["id"], job_id, json.dumps(document)),
             )
             self._insert_model(db, model)
             self._insert_events(db, job_id, [event])
+        return True
 
     def list_checkpoints(self, job_id: str, *, after: str | None, limit: int) -> Page | None:
         """Checkpoints of a job, newest first."""
@@ -300,13 +343,12 @@ class Store:
     def model(self, name: str) -> StoredModel | None:
         """A fine-tuned model or checkpoint by its full name."""
         row = self._db.execute(f"SELECT {MODEL_COLUMNS} FROM models WHERE id = ?", (name,)).fetchone()
-        return StoredModel(*row) if row else None
+        return self._model(row) if row else None
 
     def list_models(self) -> list[StoredModel]:
         """All fine-tuned models and checkpoints, oldest first."""
-        return [
-            StoredModel(*row) for row in self._db.execute(f"SELECT {MODEL_COLUMNS} FROM models ORDER BY seq")
-        ]
+        rows = self._db.execute(f"SELECT {MODEL_COLUMNS} FROM models ORDER BY seq")
+        return [self._model(row) for row in rows]
 
     def delete_model(self, name: str) -> bool:
         """Forget a fine-tuned model; its adapter folder is the caller's to remove."""
@@ -314,6 +356,9 @@ class Store:
             return db.execute("DELETE FROM models WHERE id = ?", (name,)).rowcount > 0
 
     # --- inside
+
+    def _insert_file(self, db: sqlite3.Connection, file: StoredFile) -> None:
+        db.execute(f"INSERT INTO files ({FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(file))
 
     def _insert_events(
         self, db: sqlite3.Connection, job_id: str, events: Iterable[Mapping[str, Any]]
@@ -327,8 +372,13 @@ class Store:
     def _insert_model(self, db: sqlite3.Connection, model: StoredModel) -> None:
         db.execute(
             f"INSERT OR REPLACE INTO models ({MODEL_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            astuple(model),
+            astuple(replace(model, adapter=Path(model.adapter).name)),
         )
+
+    def _model(self, row: tuple[Any, ...]) -> StoredModel:
+        model = StoredModel(*row)
+        # Stores of the first schema hold whole paths.
+        return replace(model, adapter=str(self._adapters / Path(model.adapter).name))
 
     def _documents(self, table: str, job_id: str, after: str | None, limit: int) -> Page | None:
         page = self._page(table, "document", ["job_id = ?"], [job_id], after, limit, False)
@@ -363,6 +413,10 @@ FILE_COLUMNS = "id, blob, bytes, created_at, expires_at, filename, purpose"
 JOB_COLUMNS = "id, status, document, plan"
 MODEL_COLUMNS = "id, created_at, base, base_source, base_fingerprint, adapter, job_id"
 NOT_EXPIRED = "(expires_at IS NULL OR expires_at > ?)"
+
+
+def _is_stale(db: sqlite3.Connection, job_id: str, fencing_token: int | None) -> bool:
+    return fencing_token is not None and not leases.holds(db, job_id, fencing_token)
 
 
 def _job(row: tuple[str, str, str, str]) -> Job:

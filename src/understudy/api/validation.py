@@ -76,9 +76,19 @@ async def validate_job(job: Job, store: Store, files: FileDesk, settings: Server
 
 
 def fail_job(
-    store: Store, job_id: str, message: str, code: str, param: str | None, only_in: str = "validating_files"
+    store: Store,
+    job_id: str,
+    message: str,
+    code: str,
+    param: str | None,
+    only_in: str = "validating_files",
+    fencing_token: int | None = None,
 ) -> None:
-    """End a job that cannot succeed, unless it has left the state in which that was found out."""
+    """End a job that cannot succeed, unless it has left the state in which that was found out.
+
+    Args:
+        fencing_token: Of the attempt that found it out; a newer one goes on.
+    """
     document = {
         "status": "failed",
         "finished_at": int(time.time()),
@@ -86,7 +96,9 @@ def fail_job(
         "error": {"code": code, "message": message, "param": param},
     }
     event = message_event(f"The job failed: {message}", "error")
-    store.change_job(job_id, only_in=[only_in], document=document, events=[event])
+    store.change_job(
+        job_id, only_in=[only_in], document=document, events=[event], fencing_token=fencing_token
+    )
 
 
 def _check(job: Job, files: FileDesk) -> _Checked:

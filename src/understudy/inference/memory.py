@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["device_memory_bytes", "machine_memory_bytes"]
+__all__ = ["device_memory_bytes", "machine_memory_bytes", "peak_memory_bytes"]
 
 _CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -29,3 +29,16 @@ def device_memory_bytes(kind: str) -> int:
 
         return int(torch.cuda.get_device_properties(0).total_memory)
     return machine_memory_bytes()
+
+
+def peak_memory_bytes(kind: str) -> int:
+    """The most memory in bytes that this process has held so far: of the GPU on CUDA, else main memory."""
+    if kind == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(peak if sys.platform == "darwin" else peak * 1024)

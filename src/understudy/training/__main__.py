@@ -1,6 +1,5 @@
 """The training process: ``python -m understudy.training SPEC.json``."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable
@@ -9,12 +8,13 @@ from types import FrameType
 
 from understudy.errors import ConfigError
 from understudy.inference.channel import Channel, ChannelClosed, claim_stdout, prepare_process
+from understudy.training.attempt import Attempt, Stopped, Superseded
 from understudy.training.failure import JobFailed, describe_failure
 from understudy.training.spec import load_spec
 
 
 class _StopFlag:
-    """Turns true at the first SIGTERM or SIGINT, or when nobody listens any more."""
+    """Turns true at the first SIGTERM or SIGINT."""
 
     def __init__(self) -> None:
         self.asked = False
@@ -51,14 +51,17 @@ def run_job(path: Path, channel: Channel, stopping: Callable[[], bool]) -> int:
     except ConfigError as error:
         return _fail(channel, JobFailed(str(error), "invalid_specification"))
     prepare_process(spec.threads)
-    from understudy.training.loop import Stopped, train
+    from understudy.training.loop import train
 
     try:
-        with _only_writer(spec.output_directory):
+        with Attempt(spec, channel, stopping) as attempt:
             _use_threads(spec.threads)
-            train(spec, channel, stopping)
+            train(spec, channel, attempt)
     except Stopped as stopped:
         channel.send(event="stopped", step=stopped.step)
+    except Superseded as superseded:
+        print(superseded, file=sys.stderr)
+        return 1
     except ChannelClosed:
         raise
     except Exception as error:
@@ -71,32 +74,6 @@ def _use_threads(threads: int | None) -> None:
 
     if threads:
         torch.set_num_threads(threads)
-
-
-class _only_writer:
-    """Holds the output directory's lock, so that two processes never write one job."""
-
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / ".lock"
-
-    def __enter__(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("w")
-        if os.name != "posix":
-            return
-        import fcntl
-
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise JobFailed(
-                f"{self._path.parent}: another process is training this job. Wait for it, or stop it first.",
-                "job_already_running",
-            ) from None
-
-    def __exit__(self, *details: object) -> None:
-        self._file.close()
 
 
 def _fail(channel: Channel, failure: JobFailed) -> int:

@@ -8,7 +8,7 @@ every random number are functions of seed and step, so nothing else has to be ke
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,15 @@ from understudy.training.lora import ADAPTER_CONFIG, ADAPTER_WEIGHTS, adapter_fi
 if TYPE_CHECKING:
     from peft import PeftModel
 
-__all__ = ["Progress", "find_checkpoint", "prune_checkpoints", "restore", "save_checkpoint", "save_model"]
+__all__ = [
+    "Progress",
+    "epoch_ends",
+    "find_checkpoint",
+    "prune_checkpoints",
+    "restore",
+    "save_checkpoint",
+    "save_model",
+]
 
 OPTIMIZER = "optimizer.safetensors"
 STATE = "state.json"
@@ -35,7 +43,6 @@ class Progress:
     epoch_end: bool
     seed: int
     fingerprint: str
-    first_loss: float | None = None
     metrics: dict[str, float] = field(default_factory=dict)
 
 
@@ -117,13 +124,13 @@ def find_checkpoint(
     for directory in sorted(_checkpoints(root), key=_step_of, reverse=True):
         try:
             check_sealed(directory)
-            progress = Progress(**json.loads((directory / STATE).read_text(encoding="utf-8")))
+            progress = _read_progress(directory)
             missing = [
                 n for n in (ADAPTER_WEIGHTS, ADAPTER_CONFIG, OPTIMIZER) if not (directory / n).is_file()
             ]
             if missing:
                 raise ModelError(f"{directory}: lacks {missing[0]}.")
-        except (ModelError, OSError, ValueError, TypeError) as error:
+        except (ModelError, OSError, ValueError, TypeError, AttributeError) as error:
             warn(f"The checkpoint {directory.name} is damaged and is passed over ({error})")
             continue
         if progress.fingerprint != fingerprint:
@@ -151,8 +158,29 @@ def prune_checkpoints(root: Path) -> None:
             shutil.rmtree(directory, ignore_errors=True)
 
 
+def epoch_ends(root: Path) -> list[tuple[Path, Progress]]:
+    """The kept checkpoints of finished epochs that are whole, oldest first."""
+    found = []
+    for directory in sorted(_checkpoints(root), key=_step_of):
+        try:
+            check_sealed(directory)
+            progress = _read_progress(directory)
+        except (ModelError, OSError, ValueError, TypeError, AttributeError):
+            continue
+        if progress.epoch_end:
+            found.append((directory, progress))
+    return found
+
+
+def _read_progress(directory: Path) -> Progress:
+    """What ``state.json`` says; fields of another version are left out."""
+    known = {entry.name for entry in fields(Progress)}
+    values = json.loads((directory / STATE).read_text(encoding="utf-8"))
+    return Progress(**{name: value for name, value in values.items() if name in known})
+
+
 def _is_epoch_end(directory: Path) -> bool:
     try:
-        return bool(json.loads((directory / STATE).read_text(encoding="utf-8")).get("epoch_end"))
-    except (OSError, ValueError, AttributeError):
+        return _read_progress(directory).epoch_end
+    except (OSError, ValueError, TypeError, AttributeError):
         return False

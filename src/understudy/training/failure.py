@@ -30,7 +30,7 @@ def describe_failure(error: BaseException) -> JobFailed:
     if isinstance(error, OSError) and error.errno in _FULL:
         return JobFailed(
             "The disk is full, so the checkpoint could not be written. Free some space, then "
-            "start the job again. Checkpoints that were written before are intact.",
+            "start the job again. What was saved before is intact.",
             "disk_full",
         )
     if _is_out_of_memory(error):

@@ -1,8 +1,8 @@
 """Loop: the steps of supervised fine-tuning, from spec to adapter."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.inference.base import (
@@ -14,11 +14,13 @@ from understudy.inference.base import (
     load_base,
 )
 from understudy.inference.channel import Channel, ChannelClosed
-from understudy.inference.memory import device_memory_bytes
+from understudy.inference.memory import device_memory_bytes, peak_memory_bytes
+from understudy.training.attempt import Attempt, Stopped
 from understudy.training.batches import collate, plan_epoch, split_by_tokens, steps_per_epoch
 from understudy.training.capacity import Need, estimate_need, micro_batch_tokens, refuse_if_too_large
 from understudy.training.checkpoint import (
     Progress,
+    epoch_ends,
     find_checkpoint,
     prune_checkpoints,
     restore,
@@ -27,27 +29,21 @@ from understudy.training.checkpoint import (
 )
 from understudy.training.examples import Example, ExampleSet, load_examples
 from understudy.training.failure import JobFailed
+from understudy.training.journal import Journal
 from understudy.training.lora import add_lora, continue_lora
 from understudy.training.loss import learned_loss
+from understudy.training.loss_watch import LossWatch
 from understudy.training.precision import choose_precision, halve_frozen_products
-from understudy.training.schedule import LossWatch, rate_at
+from understudy.training.schedule import rate_at
 from understudy.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
     from peft import PeftModel
 
-__all__ = ["Stopped", "train"]
+__all__ = ["train"]
 
 MAX_GRADIENT_NORM = 1.0
 VALIDATE_EVERY_STEPS = 10
-
-
-class Stopped(Exception):
-    """The job was asked to stop, and its state is saved."""
-
-    def __init__(self, step: int) -> None:
-        super().__init__(step)
-        self.step = step
 
 
 @dataclass
@@ -56,7 +52,8 @@ class Job:
 
     spec: TrainingSpec
     channel: Channel
-    stopping: Callable[[], bool]
+    attempt: Attempt
+    journal: Journal
     training: ExampleSet
     validation: ExampleSet | None
     accelerator: Any
@@ -67,17 +64,19 @@ class Job:
     piece_tokens: int
     progress: Progress
     total_steps: int
+    watch: LossWatch
 
 
-def train(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool]) -> None:
-    """Run a job to its end, or until ``stopping`` turns true.
+def train(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> None:
+    """Run a job to its end, or until the attempt is told to stop.
 
     Raises:
         Stopped: Asked to stop; the checkpoint is written.
         ChannelClosed: Nobody listens any more; the checkpoint is written.
+        Superseded: A newer attempt has begun; nothing more is written.
         JobFailed: With the API's code. Other errors are for ``describe_failure``.
     """
-    job = _prepare(spec, channel, stopping)
+    job = _prepare(spec, channel, attempt)
     try:
         _run(job)
     except ChannelClosed:
@@ -90,7 +89,6 @@ def _run(job: Job) -> None:
     began, first_step = time.monotonic(), job.progress.step
     learned_here = 0
     per_epoch = steps_per_epoch(len(job.training.examples), spec.batch_size)
-    watch = LossWatch(job.progress.first_loss)
     saved_at = began
     for epoch in range(job.progress.step // per_epoch, spec.n_epochs):
         plan = plan_epoch([len(e.ids) for e in job.training.examples], spec.batch_size, spec.seed, epoch)
@@ -100,9 +98,10 @@ def _run(job: Job) -> None:
             job.progress.step += 1
             job.progress.epoch_end = position + 1 == per_epoch
             job.progress.epoch = epoch + int(job.progress.epoch_end)
-            watch.look(metrics["train_loss"], job.progress.step, spec.learning_rate)
-            job.progress.first_loss = watch.first_loss
-            learned_here += sum(example.learned for example in batch)
+            learned = sum(example.learned for example in batch)
+            job.watch.look(job.progress.step, metrics["train_loss"], learned)
+            learned_here += learned
+            metrics["learned_tokens"] = learned
             metrics |= _validate(job)
             job.progress.metrics |= metrics
             _report_step(job, metrics, learned_here, time.monotonic() - began, job.progress.step - first_step)
@@ -116,7 +115,7 @@ def _run(job: Job) -> None:
 # -- before the first step ------------------------------------------------------------------
 
 
-def _prepare(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool]) -> Job:
+def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
     from understudy.rendering import Renderer
 
     files = check_base(spec.base_model)
@@ -127,7 +126,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool])
     _warn_truncated(channel, training, max_tokens)
     placement = choose_placement(files.parameters)
     need, memory = _check_capacity(spec, files, placement, training)
-    if stopping():
+    if attempt.stopping():
         raise Stopped(0)
     model = load_base(files, placement)
     tuned = _with_adapter(spec, model)
@@ -139,7 +138,8 @@ def _prepare(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool])
     job = Job(
         spec,
         channel,
-        stopping,
+        attempt,
+        Journal(spec.output_directory),
         training,
         validation,
         accelerator,
@@ -150,6 +150,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool])
         micro_batch_tokens(need, memory, longest),
         progress,
         per_epoch * spec.n_epochs,
+        LossWatch(per_epoch, spec.n_epochs, spec.learning_rate, may_stand_still=spec.adapter is not None),
     )
     channel.send(
         event="started",
@@ -162,6 +163,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, stopping: Callable[[], bool])
         precision={"no": "fp32"}.get(precision, precision),
         trained_parameters=sum(p.numel() for p in tuned.parameters() if p.requires_grad),
     )
+    _tell_again(job)
     return job
 
 
@@ -343,14 +345,41 @@ def _measure(job: Job, examples: list[Example]) -> tuple[float, float]:
 
 def _report_step(job: Job, metrics: dict[str, float], learned: int, seconds: float, steps: int) -> None:
     left = (job.total_steps - job.progress.step) * seconds / steps
-    job.channel.send(
-        event="step",
-        step=job.progress.step,
-        total_steps=job.total_steps,
-        learned_tokens_per_second=round(learned / seconds, 1),
-        seconds_left=round(left, 1),
+    report = {
+        "event": "step",
+        "step": job.progress.step,
+        "total_steps": job.total_steps,
+        "learned_tokens_per_second": round(learned / seconds, 1),
+        "seconds_left": round(left, 1),
+        "memory_bytes": peak_memory_bytes(job.accelerator.device.type),
         **{key: _finite(value) for key, value in metrics.items()},
-    )
+    }
+    if job.accelerator.is_main_process:
+        job.journal.append(report)
+    job.channel.send(**report)
+
+
+def _tell_again(job: Job) -> None:
+    """Repeat what an earlier attempt did, as far as its reports were lost together with the server.
+
+    The server knows which it has; steps and checkpoints come in the order of the steps.
+    """
+    known = job.spec.reported_step
+    if not job.accelerator.is_main_process:
+        return
+    reports = job.journal.rewind(job.progress.step)
+    for report in reports:
+        job.watch.remember(report["step"], report["train_loss"], report["learned_tokens"])
+    if known is None:
+        return
+    reports = [report for report in reports if report["step"] > known]
+    ends = [
+        _checkpoint_report(progress, directory)
+        for directory, progress in epoch_ends(job.spec.output_directory)
+        if progress.step <= job.progress.step
+    ]
+    for report in sorted([*reports, *ends], key=lambda report: (report["step"], report["event"] != "step")):
+        job.channel.send(**report)
 
 
 def _finite(value: float) -> float | None:
@@ -358,34 +387,41 @@ def _finite(value: float) -> float | None:
 
 
 def _checkpoint(job: Job) -> None:
-    if not job.accelerator.is_main_process:
-        return
-    path = save_checkpoint(
-        job.spec.output_directory, job.model, job.optimizer, job.progress, job.spec.base_model
-    )
-    prune_checkpoints(job.spec.output_directory)
-    job.channel.send(
-        event="checkpoint",
-        step=job.progress.step,
-        epoch=job.progress.epoch,
-        path=str(path),
-        epoch_end=job.progress.epoch_end,
-        **{key: _finite(value) for key, value in job.progress.metrics.items()},
-    )
+    if job.accelerator.is_main_process:
+        job.channel.send(**_checkpoint_report(job.progress, _save(job)))
+
+
+def _checkpoint_report(progress: Progress, path: Path) -> dict[str, Any]:
+    return {
+        "event": "checkpoint",
+        "step": progress.step,
+        "epoch": progress.epoch,
+        "path": str(path),
+        "epoch_end": progress.epoch_end,
+        **{key: _finite(value) for key, value in progress.metrics.items()},
+    }
 
 
 def _checkpoint_silently(job: Job) -> None:
     """Keep the work of a job whose server has gone; the next server resumes it."""
     if job.progress.step and job.accelerator.is_main_process:
-        root = job.spec.output_directory
-        save_checkpoint(root, job.model, job.optimizer, job.progress, job.spec.base_model)
-        prune_checkpoints(root)
+        _save(job)
+
+
+def _save(job: Job) -> Path:
+    root = job.spec.output_directory
+    job.attempt.check()
+    job.journal.sync()
+    path = save_checkpoint(root, job.model, job.optimizer, job.progress, job.spec.base_model)
+    prune_checkpoints(root)
+    return path
 
 
 def _stop_if_asked(job: Job, mid_step: bool = False) -> None:
     """Save and leave. A step that was begun is dropped; it will be taken again."""
-    if not job.stopping():
+    if not job.attempt.stopping():
         return
+    job.attempt.check()
     saved = job.spec.output_directory / f"checkpoint-{job.progress.step}"
     if job.progress.step and not saved.is_dir():
         _checkpoint(job)
@@ -395,6 +431,9 @@ def _stop_if_asked(job: Job, mid_step: bool = False) -> None:
 def _finish(job: Job, learned: int, seconds: float) -> None:
     if not job.accelerator.is_main_process:
         return
+    if warning := job.watch.verdict():
+        job.channel.send(event="warning", message=warning)
+    job.attempt.check()
     path = save_model(job.spec.output_directory, job.model, job.spec.base_model)
     job.channel.send(
         event="done",

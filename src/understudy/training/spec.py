@@ -41,6 +41,9 @@ class TrainingSpec:
     threads: int | None
     checkpoint_seconds: float
     precision: str | None  # "no" (fp32) or "bf16"; None chooses for the device
+    fencing_token: int | None = None  # number of this attempt; None for a job without a server
+    heartbeat_seconds: float | None = None
+    reported_step: int | None = None  # reports up to here have arrived; None wants none again
 
     def fingerprint(self) -> str:
         """SHA-256 over everything that decides the weights; a checkpoint of other settings is not resumed."""
@@ -128,4 +131,16 @@ def _read(values: dict[str, Any], reader: _Reader) -> TrainingSpec:
         threads=None if values.get("threads") is None else reader.number(values, "threads", int, 1, 4096),
         checkpoint_seconds=reader.number(values, "checkpoint_seconds", float, 0.0, 1e9, 300.0),
         precision=values.get("precision"),
+        **_read_attempt(values.get("attempt") or {}, reader),
     )
+
+
+def _read_attempt(values: dict[str, Any], reader: _Reader) -> dict[str, Any]:
+    """What the server tells about this attempt at the job; it never decides the weights."""
+    if not values:
+        return {}
+    return {
+        "fencing_token": reader.number(values, "fencing_token", int, 1, 2**53),
+        "heartbeat_seconds": reader.number(values, "heartbeat_seconds", float, 0.01, 3600.0, 10.0),
+        "reported_step": reader.number(values, "reported_step", int, 0, 2**53, 0),
+    }
