@@ -94,3 +94,14 @@ def wait_for(client: openai.OpenAI, job_id: str, *states: str, seconds: float = 
             return job
         time.sleep(0.05)
     raise AssertionError(f"{job_id} is still {job.status}: {job.error}")
+
+
+def wait_for_batch(client: openai.OpenAI, batch_id: str, seconds: float = 20.0):
+    """The batch once it has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        batch = client.batches.retrieve(batch_id)
+        if batch.status in ("completed", "failed", "expired", "cancelled"):
+            return batch
+        time.sleep(0.03)
+    raise AssertionError(f"{batch_id} is still {batch.status}")

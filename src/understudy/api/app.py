@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,7 +16,8 @@ from starlette.formparsers import MultiPartException
 
 from understudy import __version__
 from understudy.api.adapters import sweep_adapters
-from understudy.api.chat import complete_chat
+from understudy.api.batches import BatchDesk
+from understudy.api.chat import answer_chat, complete_chat
 from understudy.api.files import FileDesk, file_document
 from understudy.api.guard import Activity, Guard
 from understudy.api.jobs import JobDesk
@@ -43,6 +44,7 @@ class Desks:
         self.models = ModelDesk(settings, self.store)
         self.jobs = JobDesk(settings, self.store, self.files, self.models)
         self.worker = InferenceWorker(settings)
+        self.batches = BatchDesk(settings, self.store, self.files, self._endpoints())
         self.activity = Activity()
 
     def start(self) -> None:
@@ -50,11 +52,24 @@ class Desks:
         self.files.blobs.sweep(self.store.blob_is_used)
         sweep_adapters(self.settings.adapters, {model.adapter for model in self.store.list_models()})
         self.jobs.start()
+        self.batches.start()
+
+    def is_busy(self) -> bool:
+        """Whether a job or a batch is unfinished."""
+        return self.jobs.is_busy() or self.batches.is_busy()
 
     async def stop(self) -> None:
         """End the workers and close the store."""
+        await self.batches.stop()
         await asyncio.gather(self.jobs.stop(), self.worker.stop())
         self.store.close()
+
+    def _endpoints(self) -> dict[str, Callable[[Any], Awaitable[dict[str, Any]]]]:
+        """What a line of a batch can ask."""
+        return {
+            "/v1/chat/completions": lambda body: answer_chat(body, self.models, self.worker),
+            "/v1/understudy/score": lambda body: score_messages(body, self.models, self.worker),
+        }
 
 
 def create_app(settings: ServerSettings) -> FastAPI:
@@ -82,6 +97,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     _add_job_routes(app, desks)
     _add_model_routes(app, desks)
     _add_reply_routes(app, desks)
+    _add_batch_routes(app, desks)
     return app
 
 
@@ -212,6 +228,26 @@ def _add_reply_routes(app: FastAPI, desks: Desks) -> None:
         }
 
 
+def _add_batch_routes(app: FastAPI, desks: Desks) -> None:
+    batches = desks.batches
+
+    @app.post("/v1/batches")
+    async def create_batch(request: Request) -> dict[str, Any]:
+        return batches.create(await _json(request))
+
+    @app.get("/v1/batches")
+    async def list_batches(request: Request) -> dict[str, Any]:
+        return batches.list(request.query_params.get("after"), _limit(request, 20, 100))
+
+    @app.get("/v1/batches/{batch_id}")
+    async def retrieve_batch(batch_id: str) -> dict[str, Any]:
+        return batches.retrieve(batch_id)
+
+    @app.post("/v1/batches/{batch_id}/cancel")
+    async def cancel_batch(batch_id: str) -> dict[str, Any]:
+        return batches.cancel(batch_id)
+
+
 # --- reading requests -------------------------------------------------------------------------
 
 
@@ -252,9 +288,9 @@ def _limit(request: Request, default: int, highest: int) -> int:
         (value > highest, "above_max", f"<= {highest}"),
     ):
         if wrong:
-            words = word.replace("_", " ")
             message = (
-                f"Invalid 'limit': integer {words} value. Expected a value {rule}, but got {value} instead."
+                f"Invalid 'limit': integer {word.replace('_', ' ')}imum value. Expected a value {rule}, "
+                f"but got {value} instead."
             )
             raise bad_request(message, "limit", f"integer_{word}_value")
     return value

@@ -19,7 +19,7 @@ from understudy.api.protocol import ChatRequest
 from understudy.api.workers import InferenceWorker
 from understudy.errors import InferenceError
 
-__all__ = ["complete_chat", "find_model", "worker_problem"]
+__all__ = ["answer_chat", "complete_chat", "find_model", "worker_problem"]
 
 # Codes of the inference process that are the client's fault.
 CLIENT_FAULTS = (
@@ -49,6 +49,24 @@ async def complete_chat(request: Request, body: Any, models: ModelDesk, worker: 
     except BaseException:
         await events.aclose()  # type: ignore[attr-defined]
         raise
+
+
+async def answer_chat(body: Any, models: ModelDesk, worker: InferenceWorker) -> dict[str, Any]:
+    """The whole completion for a request that no client waits for: a line of a batch.
+
+    Raises:
+        Problem: The request is wrong, asks for a stream, or could not be answered.
+    """
+    find = find_model(body, models)
+    wanted = parse(ChatRequest, body, first=("model", "messages"))
+    if wanted.stream:
+        raise bad_request("A batch cannot stream; leave 'stream' out.", "stream", "unsupported_value")
+    loadable = await asyncio.to_thread(find)
+    completion = _Completion(wanted)
+    async with aclosing(worker.ask(_worker_request(wanted, loadable))) as events:  # type: ignore[type-var]
+        while (event := await _next(events)) is not None:
+            completion.take(event)
+    return completion.document()
 
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}

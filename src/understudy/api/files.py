@@ -17,6 +17,7 @@ __all__ = ["FileDesk", "file_document"]
 UPLOAD_PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 JSONL_PURPOSES = ("fine-tune", "batch")
 CHUNK_BYTES = 1 << 20
+BATCH_FILE_SECONDS = 30 * 24 * 3600
 
 
 class FileDesk:
@@ -59,7 +60,8 @@ class FileDesk:
                 self.blobs.remove(blob.sha256)
             raise
         now = int(time.time())
-        expires = now + expires_after_seconds if expires_after_seconds else None
+        kept = expires_after_seconds or (BATCH_FILE_SECONDS if purpose == "batch" else None)
+        expires = now + kept if kept else None
         return StoredFile(new_id("file-"), blob.sha256, blob.bytes, now, expires, filename, purpose)
 
     def record(self, file: StoredFile) -> StoredFile:

@@ -103,7 +103,7 @@ async def _end_when_idle(server: Any, desks: Any, settings: ServerSettings) -> N
         return
     while not server.should_exit:
         await asyncio.sleep(min(IDLE_CHECK_SECONDS, max(0.05, limit / 4)))
-        if desks.jobs.is_busy():
+        if desks.is_busy():
             desks.activity.last_used = time.monotonic()
         elif desks.activity.idle_seconds() > limit:
             logger.info("No request for %.0f seconds; the server ends.", limit)

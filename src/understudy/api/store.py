@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.api import leases
+from understudy.api.batch_table import BatchTable
 from understudy.api.leases import Lease
 from understudy.api.schema import SCHEMA_STEPS
 from understudy.errors import ServerError
@@ -93,6 +94,12 @@ class Store:
                 f"{path}: cannot be used as the server's database ({error}). "
                 "Move it away to start anew, or put a copy back."
             ) from error
+        self.batches = BatchTable(
+            self._db,
+            self._transaction,
+            lambda table, columns, after, limit: self._page(table, columns, [], [], after, limit, False),
+            self._insert_file,
+        )
 
     def close(self) -> None:
         """Close the database; what was written stays."""
@@ -155,8 +162,10 @@ class Store:
             return db.execute("DELETE FROM files WHERE id = ?", (file_id,)).rowcount > 0
 
     def blob_is_used(self, blob: str) -> bool:
-        """Whether a file or an unfinished job still needs the bytes."""
+        """Whether a file, an unfinished job or an unfinished batch still needs the bytes."""
         if self._db.execute("SELECT 1 FROM files WHERE blob = ? LIMIT 1", (blob,)).fetchone():
+            return True
+        if self.batches.needs_blob(blob):
             return True
         waiting = self._db.execute(
             "SELECT plan FROM jobs WHERE status NOT IN ('succeeded', 'failed', 'cancelled')"
@@ -368,6 +377,9 @@ class Store:
                 "INSERT INTO events (id, job_id, document) VALUES (?, ?, ?)",
                 (event["id"], job_id, json.dumps(event)),
             )
+
+    def _insert_file(self, db: sqlite3.Connection, file: StoredFile) -> None:
+        db.execute(f"INSERT INTO files ({FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(file))
 
     def _insert_model(self, db: sqlite3.Connection, model: StoredModel) -> None:
         db.execute(

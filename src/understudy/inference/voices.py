@@ -177,7 +177,6 @@ class Voice:
         with selected_head(self.head, selected), shared_preamble(preamble.layers):
             return self._model(input_ids=ids, **reading).logits[0].float()
 
-
     def logits_alone(self, ids: Sequence[int]) -> Any:
         """Next-token logits ``[1, V]`` in fp32 after ``ids``, read at once and from the beginning."""
         import torch
