@@ -203,6 +203,14 @@ def _add_model_routes(app: FastAPI, desks: Desks) -> None:
     async def delete_model(model: str) -> dict[str, Any]:
         return models.delete(model)
 
+    @app.get("/v1/understudy/policies/{model:path}")
+    async def retrieve_policies(model: str) -> dict[str, Any]:
+        return models.policies(model)
+
+    @app.post("/v1/understudy/policies/{model:path}")
+    async def change_policies(request: Request, model: str) -> dict[str, Any]:
+        return models.change_policies(model, await _json(request))
+
 
 def _add_reply_routes(app: FastAPI, desks: Desks) -> None:
     @app.post("/v1/chat/completions")

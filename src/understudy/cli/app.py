@@ -13,6 +13,7 @@ from understudy.cli.cost import cost_command
 from understudy.cli.evaluate import evaluate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
+from understudy.cli.policies import policies_command
 from understudy.cli.report import report_command
 from understudy.cli.run import run_command
 from understudy.cli.serve import serve_command
@@ -67,6 +68,7 @@ app.command("cost")(cost_command)
 app.command("report")(report_command)
 app.command("chat")(chat_command)
 app.command("run")(run_command)
+app.command("policies")(policies_command)
 app.command("serve")(serve_command)
 
 

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from understudy.character.character import load_character
+from understudy.character.deployed import policy_metadata
 from understudy.client.provider import Provider
 from understudy.errors import ConfigError, DatasetError
 from understudy.folder import CharacterFolder, typed
@@ -49,6 +50,7 @@ class TrainingPlan:
         billed_tokens: Tokens of the examples times epochs, by OpenAI's count.
         price_usd: What the provider charges, or ``None``: free, or not known.
         price_note: Where the price is from, or why there is none.
+        policies: The character's policies as the job's metadata, for the server to apply.
     """
 
     character: str
@@ -67,6 +69,7 @@ class TrainingPlan:
     fingerprint: str
     again: bool
     recipe: dict[str, Any]
+    policies: dict[str, str] = field(default_factory=dict)
 
 
 def plan_training(folder: CharacterFolder, provider: Provider, settings: TrainingSettings) -> TrainingPlan:
@@ -86,7 +89,8 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         )
     counts = manifest.counts["training"]
     _refuse_few(training, counts.examples, folder)
-    character = load_character(folder.character).name
+    sheet = load_character(folder.character)
+    character = sheet.name
     base = _absolute(settings.base_model, provider) if settings.base_model else choose_base(provider)
     hyperparameters = _hyperparameters(base, provider, counts.examples, settings)
     has_validation = validation.is_file() and validation.stat().st_size > 0
@@ -112,6 +116,7 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         fingerprint=_fingerprint(hashes, base, provider, hyperparameters, settings.seed, suffix),
         again=settings.again,
         recipe=_plain(manifest.recipe),
+        policies=policy_metadata(sheet),
     )
 
 

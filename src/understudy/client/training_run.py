@@ -206,7 +206,7 @@ def _create_job(client: OpenAI, plan: TrainingPlan, run_folder: Path) -> dict[st
             training_file=training,
             seed=plan.seed,
             method={"type": "supervised", "supervised": {"hyperparameters": plan.hyperparameters}},  # type: ignore[arg-type]
-            metadata={RUN_KEY: run_folder.name},
+            metadata={RUN_KEY: run_folder.name, **plan.policies},
             suffix=plan.suffix or openai.omit,
             validation_file=validation or openai.omit,
         )
