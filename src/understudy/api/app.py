@@ -22,6 +22,7 @@ from understudy.api.files import FileDesk, file_document
 from understudy.api.guard import Activity, Guard
 from understudy.api.jobs import JobDesk
 from understudy.api.models import ModelDesk
+from understudy.api.openapi import openapi_document
 from understudy.api.problem import bad_request, install_handlers
 from understudy.api.repeats import mark_of
 from understudy.api.score import score_messages
@@ -91,6 +92,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.desks = desks
+    app.openapi = openapi_document  # type: ignore[method-assign]
     app.add_middleware(Guard, settings=settings, activity=desks.activity)
     install_handlers(app)
     _add_file_routes(app, desks)

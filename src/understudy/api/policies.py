@@ -15,7 +15,17 @@ from understudy.api.store import Job, Store
 from understudy.character.deployed import DeployedPolicies, policies_from_metadata
 from understudy.errors import CharacterError
 
-__all__ = ["HEADER", "Direction", "direct", "policies_at_creation", "policies_of_job", "show_policies"]
+__all__ = [
+    "HEADER",
+    "Direction",
+    "PoliciesRequest",
+    "change_policies",
+    "direct",
+    "policies_at_creation",
+    "policies_of_job",
+    "show_policies",
+    "speaks_of_crisis",
+]
 
 HEADER = "x-understudy-policies"
 """Of a request, ``off`` applies nothing; of a response, what was applied."""
@@ -150,7 +160,9 @@ def policies_of_job(job: Job | None) -> DeployedPolicies | None:
     return DeployedPolicies(**values) if values else None
 
 
-class _Change(BaseModel):
+class PoliciesRequest(BaseModel):
+    """POST /v1/understudy/policies/{model}: what is to change."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
     character: str | None = Field(default=None, max_length=512)
@@ -167,7 +179,7 @@ def change_policies(store: Store, job: Job, body: Any) -> Job:
     Raises:
         Problem: 400, the body holds something else.
     """
-    change = parse(_Change, body).model_dump(exclude_none=True)
+    change = parse(PoliciesRequest, body).model_dump(exclude_none=True)
     policies = replace(policies_of_job(job) or DeployedPolicies(), **change)
     changed = store.change_job(job.id, only_in=STATES, plan={"policies": policies.document()})
     return changed or job

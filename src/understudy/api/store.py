@@ -393,6 +393,9 @@ class Store:
         return replace(model, adapter=str(self._adapters / Path(model.adapter).name))
 
     def _documents(self, table: str, job_id: str, after: str | None, limit: int) -> Page | None:
+        own = self._db.execute(f"SELECT 1 FROM {table} WHERE id = ? AND job_id = ?", (after, job_id))
+        if after is not None and own.fetchone() is None:
+            return None
         page = self._page(table, "document", ["job_id = ?"], [job_id], after, limit, False)
         return page and Page([json.loads(row[0]) for row in page.rows], page.has_more)
 
