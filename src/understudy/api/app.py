@@ -50,8 +50,10 @@ class Desks:
 
     def start(self) -> None:
         """Tidy up after a crash and take up unfinished work."""
+        self.files.forget_expired()
         self.files.blobs.sweep(self.store.blob_is_used)
-        sweep_adapters(self.settings.adapters, {model.adapter for model in self.store.list_models()})
+        models = {model.adapter for model in self.store.list_models()}
+        sweep_adapters(self.settings.adapters, models | self.store.adapters_to_go_on_from())
         self.jobs.start()
         self.batches.start()
 

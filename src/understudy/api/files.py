@@ -72,6 +72,7 @@ class FileDesk:
         """
         if not self.path(file).is_file():
             raise Problem(500, "The file was deleted while it was uploaded.", type="server_error")
+        self.forget_expired()
         self.store.add_file(file)
         return file
 
@@ -101,11 +102,18 @@ class FileDesk:
 
     def delete(self, file_id: str) -> dict[str, Any]:
         """Forget a file, and its bytes as soon as nothing needs them."""
-        file = self.get(file_id)
-        self.store.delete_file(file_id)
+        self._forget(self.get(file_id))
+        return {"id": file_id, "object": "file", "deleted": True}
+
+    def forget_expired(self) -> None:
+        """Forget files whose time is over."""
+        for file in self.store.expired_files():
+            self._forget(file)
+
+    def _forget(self, file: StoredFile) -> None:
+        self.store.delete_file(file.id)
         if not self.store.blob_is_used(file.blob):
             self.blobs.remove(file.blob)
-        return {"id": file_id, "object": "file", "deleted": True}
 
     def _check_purpose(self, purpose: str, filename: str) -> None:
         if purpose not in UPLOAD_PURPOSES:

@@ -150,7 +150,8 @@ class ModelDesk:
             self.find(name)
             raise Problem(403, f"The model `{name}` is a base model and cannot be deleted.", param="model")
         self.store.delete_model(name)
-        shutil.rmtree(stored.adapter, ignore_errors=True)
+        if stored.adapter not in self.store.adapters_to_go_on_from():  # Else swept at a later start.
+            shutil.rmtree(stored.adapter, ignore_errors=True)
         return {"id": name, "object": "model", "deleted": True}
 
     def policies(self, name: str) -> dict[str, Any]:

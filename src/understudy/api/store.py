@@ -156,6 +156,14 @@ class Store:
         page = self._page("files", FILE_COLUMNS, where, values, after, limit, ascending)
         return page and Page([StoredFile(*row) for row in page.rows], page.has_more)
 
+    def expired_files(self) -> list[StoredFile]:
+        """Files whose time is over; nobody sees them any more."""
+        rows = self._db.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE expires_at IS NOT NULL AND expires_at <= ?",
+            (int(time.time()),),
+        )
+        return [StoredFile(*row) for row in rows]
+
     def delete_file(self, file_id: str) -> bool:
         """Forget a file; its blob is the caller's to remove."""
         with self._transaction() as db:
@@ -207,6 +215,11 @@ class Store:
             f"SELECT {JOB_COLUMNS} FROM jobs WHERE status IN ({marks}) ORDER BY seq", status
         )
         return [_job(row) for row in rows]
+
+    def adapters_to_go_on_from(self) -> set[str]:
+        """Adapter folders that unfinished jobs start from."""
+        unfinished = self.jobs_with_status("validating_files", "queued", "running", "paused")
+        return {job.plan["adapter"] for job in unfinished if job.plan.get("adapter")}
 
     def list_jobs(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> Page | None:
         """Jobs, newest first, whose metadata hold all given pairs; ``None`` where ``after`` is unknown."""
