@@ -28,6 +28,7 @@ from understudy.api.repeats import mark_of
 from understudy.api.score import score_messages
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Store
+from understudy.api.uploads import UploadDesk
 from understudy.api.workers import InferenceWorker
 
 __all__ = ["Desks", "create_app"]
@@ -42,6 +43,7 @@ class Desks:
         self.settings = settings
         self.store = Store(settings.store_path)
         self.files = FileDesk(settings, self.store)
+        self.uploads = UploadDesk(settings, self.files)
         self.models = ModelDesk(settings, self.store)
         self.jobs = JobDesk(settings, self.store, self.files, self.models)
         self.worker = InferenceWorker(settings)
@@ -52,6 +54,7 @@ class Desks:
         """Tidy up after a crash and take up unfinished work."""
         self.files.forget_expired()
         self.files.blobs.sweep(self.store.blob_is_used)
+        self.uploads.sweep()
         models = {model.adapter for model in self.store.list_models()}
         sweep_adapters(self.settings.adapters, models | self.store.adapters_to_go_on_from())
         self.jobs.start()
@@ -98,6 +101,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     app.add_middleware(Guard, settings=settings, activity=desks.activity)
     install_handlers(app)
     _add_file_routes(app, desks)
+    _add_upload_routes(app, desks)
     _add_job_routes(app, desks)
     _add_model_routes(app, desks)
     _add_reply_routes(app, desks)
@@ -149,6 +153,31 @@ def _add_file_routes(app: FastAPI, desks: Desks) -> None:
         return FileResponse(
             files.path(files.get(file_id)), media_type="application/octet-stream", headers=kind
         )
+
+
+def _add_upload_routes(app: FastAPI, desks: Desks) -> None:
+    uploads = desks.uploads
+
+    @app.post("/v1/uploads")
+    async def create_upload(request: Request) -> dict[str, Any]:
+        return uploads.create(await _json(request))
+
+    @app.post("/v1/uploads/{upload_id}/parts")
+    async def add_part(request: Request, upload_id: str) -> dict[str, Any]:
+        async with _multipart(request) as form:
+            data = form.get("data")
+            if not isinstance(data, UploadFile):
+                raise bad_request("Missing required parameter: 'data'.", "data", "missing_required_parameter")
+            return await asyncio.to_thread(uploads.add_part, upload_id, data.file)
+
+    @app.post("/v1/uploads/{upload_id}/complete")
+    async def complete_upload(request: Request, upload_id: str) -> dict[str, Any]:
+        note, stored = await asyncio.to_thread(uploads.join, upload_id, await _json(request))
+        return uploads.complete(note, stored)
+
+    @app.post("/v1/uploads/{upload_id}/cancel")
+    async def cancel_upload(upload_id: str) -> dict[str, Any]:
+        return uploads.cancel(upload_id)
 
 
 def _add_job_routes(app: FastAPI, desks: Desks) -> None:

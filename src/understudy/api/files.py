@@ -39,7 +39,7 @@ class FileDesk:
             Problem: The purpose is unknown, the file is empty or too large, or a line of it is
                 not a JSON object.
         """
-        self._check_purpose(purpose, filename)
+        self.check_purpose(purpose, filename)
         limit = self.settings.max_file_bytes
         try:
             blob = self.blobs.write(iter(lambda: source.read(CHUNK_BYTES), b""), max_bytes=limit)
@@ -115,7 +115,12 @@ class FileDesk:
         if not self.store.blob_is_used(file.blob):
             self.blobs.remove(file.blob)
 
-    def _check_purpose(self, purpose: str, filename: str) -> None:
+    def check_purpose(self, purpose: str, filename: str) -> None:
+        """Refuse purposes that are unknown, and names that do not fit them.
+
+        Raises:
+            Problem: 400, naming what is supported.
+        """
         if purpose not in UPLOAD_PURPOSES:
             supported = ", ".join(repr(name) for name in UPLOAD_PURPOSES)
             raise bad_request(

@@ -116,7 +116,7 @@ class Guard:
             )
 
     def _body_limit(self, path: str) -> int:
-        uploads = path.rstrip("/") == "/v1/files"
+        uploads = path.rstrip("/") == "/v1/files" or path.startswith("/v1/uploads/")
         # A multipart body is a little larger than its file.
         return self.settings.max_file_bytes + 65536 if uploads else self.settings.max_body_bytes
 

@@ -10,6 +10,7 @@ from understudy.api.batch_lines import BatchRequest
 from understudy.api.files import UPLOAD_PURPOSES
 from understudy.api.policies import PoliciesRequest
 from understudy.api.protocol import ChatRequest, JobRequest, ScoreRequest
+from understudy.api.uploads import CompleteUploadRequest, UploadRequest
 
 __all__ = ["openapi_document"]
 
@@ -40,7 +41,7 @@ class _Call:
     multipart: bool = field(default=False)
 
 
-JOBS, BATCHES = "/v1/fine_tuning/jobs", "/v1/batches"
+JOBS, BATCHES, UPLOADS = "/v1/fine_tuning/jobs", "/v1/batches", "/v1/uploads"
 CALLS = (
     _Call("post", "/v1/files", "createFile", "Upload a file.", "File", multipart=True),
     _Call("get", "/v1/files", "listFiles", "List files.", "List",
@@ -48,6 +49,12 @@ CALLS = (
     _Call("get", "/v1/files/{file_id}", "retrieveFile", "One file's properties.", "File"),
     _Call("delete", "/v1/files/{file_id}", "deleteFile", "Forget a file.", "Deleted"),
     _Call("get", "/v1/files/{file_id}/content", "downloadFile", "A file's bytes.", "Bytes"),
+    _Call("post", UPLOADS, "createUpload", "Begin a file that comes in parts.", "Upload", UploadRequest),
+    _Call("post", UPLOADS + "/{upload_id}/parts", "addUploadPart", "Send a part.", "Part",
+          multipart=True),
+    _Call("post", UPLOADS + "/{upload_id}/complete", "completeUpload", "Join the parts.", "Upload",
+          CompleteUploadRequest),
+    _Call("post", UPLOADS + "/{upload_id}/cancel", "cancelUpload", "Forget the parts.", "Upload"),
     _Call("post", JOBS, "createFineTuningJob", "Start a fine-tuning job.", "Job", JobRequest),
     _Call("get", JOBS, "listFineTuningJobs", "List jobs, newest first.", "List",
           query=("after", "limit:20:1000", "metadata")),
@@ -120,7 +127,8 @@ def _operation(call: _Call) -> Schema:
         content = {"application/json": {"schema": _named(call.body.__name__)}}
         operation["requestBody"] = {"required": True, "content": content}
     if call.multipart:
-        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": UPLOAD}}}
+        schema = UPLOAD if call.answer == "File" else PART
+        operation["requestBody"] = {"required": True, "content": {"multipart/form-data": {"schema": schema}}}
     if call.path == "/health":
         operation["security"] = []
     return operation
@@ -164,6 +172,13 @@ UPLOAD: Schema = {
 }
 
 
+PART: Schema = {
+    "type": "object",
+    "required": ["data"],
+    "properties": {"data": {"type": "string", "format": "binary"}},
+}
+
+
 def _named(schema: str) -> Schema:
     return {"$ref": REFERENCE.format(model=schema)}
 
@@ -184,6 +199,9 @@ def _answers() -> dict[str, Schema]:
         "Deleted": _object(id=text, object=text, deleted=boolean),
         "File": _object("file", id=text, bytes=number, created_at=number, filename=text, purpose=text,
                         status=text, expires_at=maybe_number),
+        "Upload": _object("upload", id=text, bytes=number, created_at=number, filename=text, purpose=text,
+                          status=text, expires_at=number, file={"type": ["object", "null"]}),
+        "Part": _object("upload.part", id=text, created_at=number, upload_id=text),
         "Job": _object("fine_tuning.job", id=text, created_at=number, finished_at=maybe_number, model=text,
                        status={"enum": list(STATUS)}, fine_tuned_model=maybe_text, seed=number,
                        organization_id=text, training_file=text, validation_file=maybe_text,
