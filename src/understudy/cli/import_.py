@@ -178,11 +178,13 @@ def _count(number: int, noun: str) -> str:
 
 
 def _left_out(report: ImportReport) -> list[str]:
-    return (
-        ["  left out:", *(f"    {n:,} x {why}" for why, n in report.skipped.items())]
-        if report.skipped
-        else []
-    )
+    from understudy.dialogue.importing import UNSURE_HINT
+    from understudy.dialogue.scene import UNSURE_REASON
+
+    if not report.skipped:
+        return []
+    hint = [f"  {UNSURE_HINT}"] if UNSURE_REASON in report.skipped else []
+    return ["  left out:", *(f"    {n:,} x {why}" for why, n in report.skipped.items()), *hint]
 
 
 def _sample(sample: dict[str, str]) -> str:

@@ -13,14 +13,15 @@ from understudy.dialogue.formats import read_source
 from understudy.dialogue.line import Reading
 from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.preference import Preference, find_preferences, load_preferences, save_preferences
-from understudy.dialogue.scene import cut_dialogues
+from understudy.dialogue.scene import UNSURE_REASON, cut_dialogues
 from understudy.dialogue.speaker import clean_label, find_speakers, normalize_label
 from understudy.errors import DialogueError
 from understudy.folder import CharacterFolder, alone
 
-__all__ = ["ImportReport", "import_dialogues"]
+__all__ = ["UNSURE_HINT", "ImportReport", "import_dialogues"]
 
 SAMPLES = 5
+UNSURE_HINT = "Write all lines to a table with --write-lines FILE.csv, fill in the speakers, and import that."
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,10 @@ def _dialogues(path: Path, reading: Reading, options: ImportOptions) -> tuple[li
         reading.skipped["dialogue that is word for word in the file twice"] += repeated
     if not once:
         reasons = ", ".join(f"{count} x {reason}" for reason, count in reading.skipped.most_common())
-        raise DialogueError(f"{path}: holds no line to which the speaker replies ({reasons or 'no lines'}).")
+        hint = f" {UNSURE_HINT}" if reading.skipped[UNSURE_REASON] else ""
+        raise DialogueError(
+            f"{path}: holds no line to which the speaker replies ({reasons or 'no lines'}).{hint}"
+        )
     return list(reversed(once.values())), speakers
 
 

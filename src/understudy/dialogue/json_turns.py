@@ -137,7 +137,8 @@ def _read_tree(reading: Reading, node: dict[str, Any], group: str, source: str) 
         if not (isinstance(text, str) and text.strip() and isinstance(speaker, str)):
             break
         reading.lines.append(Line(speaker, text.strip(), group, "", source))
-        replies = [reply for reply in node.get("replies") or [] if _is_sound(reply)]
+        listed = node.get("replies")
+        replies = [reply for reply in listed if _is_sound(reply)] if isinstance(listed, list) else []
         if not replies:
             break
         ranked = sorted(replies, key=_rank)

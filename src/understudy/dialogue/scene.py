@@ -14,12 +14,13 @@ from understudy.dialogue.line import UNSURE, Line
 from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.speaker import clean_label, normalize_label
 
-__all__ = ["cut_dialogues", "dialogue_id"]
+__all__ = ["UNSURE_REASON", "cut_dialogues", "dialogue_id"]
 
 # Fewer groups than this cannot be split into four parts of use: then every conversation is one.
 MIN_GROUPS = 12
 # Fewer conversations cannot fill the four parts: then the pieces of a long one are divided.
 MIN_CONVERSATIONS = 4
+UNSURE_REASON = "line whose speaker is unsure"
 
 # Narration that ends a conversation: the picture moves elsewhere, time passes, people come or go.
 _BREAK = re.compile(
@@ -145,7 +146,7 @@ def _known_turns(turns: list[_Turn], skipped: Counter[str]) -> Iterator[list[_Tu
     """Yield what lies between lines of unsure speakers: such a line could be the character's own."""
     for unsure, run in groupby(turns, key=lambda turn: turn.speaker == UNSURE):
         if unsure:
-            skipped["line whose speaker is unsure"] += sum(1 for _ in run)
+            skipped[UNSURE_REASON] += sum(1 for _ in run)
         else:
             yield list(run)
 
