@@ -14,7 +14,7 @@ STYLES = {
     "curly single": ("‘", "’"),
     "straight single": ("'", "'"),
 }
-# A speech ends in one of these; quoted words without are a title or a label.
+# A speech ends in one of these, or begins its paragraph; other quoted words are a title or a label.
 ENDS = ",.!?…;:—–-)]"
 _OPENS_AFTER = " \t\n([—–-“‘\"'_"
 
@@ -48,7 +48,7 @@ def find_quotes(paragraph: str, style: str) -> list[Quote]:
             if text:
                 quotes.append(Quote(start, len(paragraph), text, closed=False))
             break
-        if text and text[-1] in ENDS:
+        if text and (text[-1] in ENDS or start == 0):
             quotes.append(Quote(start, end, text, closed=True))
         position = end + 1
     return quotes
