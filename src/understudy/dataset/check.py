@@ -72,8 +72,8 @@ def check_file(
             _check_whole(check, path.stat().st_size, whole)
     except OSError as error:
         whole.error(f"cannot be read ({error.strerror}).", "Check the name and the permissions.")
-    for line, first in check.repeats:
-        place = Place(check.found, line)
+    for line, example, first in check.repeats:
+        place = Place(check.found, line, example)
         place.warning(f"is the same as line {first}.", "Delete one of them.", "duplicate_example")
     check.found.sort()
     check.found.extend(whole.found)

@@ -73,7 +73,7 @@ class LineCheck:
     def extend(self, other: "LineCheck") -> None:
         """Add what was found in the part of the file that follows."""
         self.found.extend(other.found, self.lines, self.examples)
-        self.repeats.extend(other.repeats, self.lines)
+        self.repeats.extend(other.repeats, self.lines, self.examples)
         self.counts.update(other.counts)
         self.lines += other.lines
         self.examples += other.examples
@@ -86,7 +86,7 @@ class LineCheck:
         for role, _ in row.messages:
             self.counts[role] += 1
         self.counts["learned replies"] += row.learned
-        self.repeats.add(line, row.canonical)
+        self.repeats.add(line, self.examples, row.canonical)
         self._add_tokens(row.tokens, Place(self.found, line, self.examples))
         place = Place(self.found, line, self.examples)
         self._find_private(row.messages, place, personal=may_hold_personal_data(data))
@@ -102,7 +102,7 @@ class LineCheck:
 
     def _check_row(self, row: dict[str, Any], line: int, data: bytes, place: Place) -> None:
         messages = check_row(row, self.settings.method, place)
-        self.repeats.add(line, json.dumps(row, sort_keys=True, ensure_ascii=True).encode())
+        self.repeats.add(line, self.examples, json.dumps(row, sort_keys=True, ensure_ascii=True).encode())
         self.counts.update(message["role"] for message in messages)
         if self.settings.method == "supervised":
             self.counts["learned replies"] += len(learned_replies(messages))
