@@ -237,3 +237,16 @@ def test_check_looks_for_test_lines_beside_a_built_training_file(built, tmp_path
     assert re.search(
         r"training\.jsonl:\d+: warning: .*nearly the same as a line of test\.jsonl:1", result.output
     )
+
+
+def test_build_mixes_prompts_and_shows_pictures(built, tmp_path):
+    folder = shutil.copytree(built, tmp_path / "copy")
+    result = run(
+        "build", folder, "--mix", "identity=0.5,full=0.1", "--shape", "windows", "--most-protective", 0.05
+    )
+    assert "10% with the long one" in result.output
+    assert re.search(r"protective +\d+ +[45]% █", result.output)
+    assert "learned        all: every reply is learned" in result.output
+    assert (folder / "dataset/picture.svg").read_text().startswith("<svg")
+    for wrong in ("identity", "identity=x", "short=0.1", "identity=-1"):
+        assert isinstance(run("build", folder, "--mix", wrong).exception, ConfigError)

@@ -53,6 +53,10 @@ def import_command(
     stage_directions: Annotated[
         str, typer.Option(help="What becomes of [...] and (...): drop, keep or asterisks.")
     ] = "drop",
+    category: Annotated[
+        str,
+        typer.Option(help="Category of dialogues that have none: general for anybody's tasks, role_break, …"),
+    ] = "",
     write_lines: Annotated[
         Path | None,
         typer.Option(help="Also write every line that was read, with its speaker, to this CSV to correct."),
@@ -85,6 +89,7 @@ def import_command(
         question_column,
         answer_column,
         encoding,
+        category,
     )
     paths = _expand(files)
     if write_lines:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from understudy import __version__
-from understudy.atomic import write_jsonl
+from understudy.atomic import write_jsonl, write_text
 from understudy.character.character import Character, load_character
 from understudy.character.prompt import is_filled_in
+from understudy.dataset.balance import balance_dialogues, count_kinds
 from understudy.dataset.examples import Example, add_system_prompts, dialogue_examples
 from understudy.dataset.manifest import (
     Manifest,
@@ -20,6 +21,7 @@ from understudy.dataset.manifest import (
     save_manifest,
     split_path,
 )
+from understudy.dataset.picture import draw_dataset, length_histogram
 from understudy.dataset.recipe import SPLITS, Recipe, Split
 from understudy.dataset.split import Splitting, split_groups
 from understudy.dataset.tokens import count_example_tokens
@@ -171,17 +173,24 @@ def _build(folder: CharacterFolder, recipe: Recipe, base_model: Path | None) -> 
     counts: dict[Split, SplitCounts] = {}
     kinds: Counter[str] = Counter()
     too_long = 0
+    by_kind: dict[str, dict[str, int]] = {}
+    lengths: list[int] = []
+    left_out: list[str] = []
     for split in SPLITS:
         members = [
             d for d in dialogues if splitting.groups[d.group] == split and d.id not in splitting.dropped
         ]
-        plain = [row for dialogue in members for row in dialogue_examples(dialogue, recipe.shape)]
+        if split == "training":
+            members, left_out = balance_dialogues(members, recipe)
+        by_kind[split] = count_kinds(members)
+        plain = [row for dialogue in members for row in dialogue_examples(dialogue, recipe)]
         found = add_system_prompts(plain, character, recipe, training=split == "training")
         examples = [example for _, example in found]
         write_jsonl(split_path(folder, split), ({"messages": example} for example in examples))
         counts[split] = _count(split, examples, members, renderer)
         if split == "training":
             kinds = Counter(kind for kind, _ in found)
+            lengths = length_histogram(map(count_example_tokens, examples))
             too_long = sum(_length(example, renderer) > recipe.max_tokens for example in examples)
     manifest = Manifest(
         recipe=recipe,
@@ -191,13 +200,33 @@ def _build(folder: CharacterFolder, recipe: Recipe, base_model: Path | None) -> 
         inputs=inputs,
         outputs={split_path(folder, s).name: hash_file(split_path(folder, s)) for s in SPLITS},
         system_prompts=dict(sorted(kinds.items())),
-        notes=_notes(character, recipe, splitting, counts, too_long),
+        notes=[*_notes(character, recipe, splitting, counts, too_long), *_balance_notes(by_kind, left_out)],
         versions=_versions(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         base_model=base_model.name if base_model else None,
+        left_out=left_out,
+        kinds=by_kind,
+        lengths=lengths,
     )
+    write_text(folder.dataset / "picture.svg", draw_dataset(character.name, by_kind, lengths))
     save_manifest(folder, manifest)
     return manifest
+
+
+def _balance_notes(kinds: dict[str, dict[str, int]], left_out: list[str]) -> list[str]:
+    notes = []
+    training = kinds.get("training", {})
+    total = sum(training.values())
+    if left_out:
+        them = "1 dialogue was" if len(left_out) == 1 else f"{len(left_out)} dialogues were"
+        notes.append(f"{them} left out of training, because the recipe wants fewer of their kind.")
+    if total >= FEWEST_EXAMPLES and not training.get("protective"):
+        notes.append(
+            "No dialogue protects the character: none has a category such as sincere_ai, role_break or "
+            "out_of_world. Without, it answers what it cannot know, and a sincere question untruthfully. "
+            "understudy teach writes some."
+        )
+    return notes
 
 
 def _length(example: Example, renderer: Renderer | None) -> int:

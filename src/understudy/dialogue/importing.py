@@ -171,6 +171,8 @@ def _dialogues(path: Path, reading: Reading, options: ImportOptions) -> tuple[li
             skipped=reading.skipped,
             written=reading.written,
         )
+    if options.category:
+        dialogues = [d if d.category else replace(d, category=options.category) for d in dialogues]
     once = {dialogue.id: dialogue for dialogue in reversed(dialogues)}
     if repeated := len(dialogues) - len(once):
         reading.skipped["dialogue that is word for word in the file twice"] += repeated

@@ -19,6 +19,8 @@ class ImportOptions:
     format: Name of a format in ``formats.FORMATS``; ``None`` finds it out.
     speaker_column, text_column, group_column, question_column, answer_column: Override the columns
         (in JSON: the keys) that were found; a name or, in tables, a number counted from 1.
+    category: What the dialogues are about, where the file names none: ``general`` for anybody's tasks,
+        ``role_break`` and so on.
     encoding: Name of the file's encoding; ``None`` finds it out.
     context: How many speeches of others go before a reply at most; a longer silence of the
         character ends the conversation.
@@ -41,6 +43,7 @@ class ImportOptions:
     question_column: str | None = None
     answer_column: str | None = None
     encoding: str | None = None
+    category: str = ""
 
     def __post_init__(self) -> None:
         if self.context < 1:
