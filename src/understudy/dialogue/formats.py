@@ -18,6 +18,7 @@ from understudy.dialogue.markdown import looks_like_markdown, read_markdown
 from understudy.dialogue.novel import looks_like_novel, read_novel
 from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.pairs import looks_like_pairs, read_pairs
+from understudy.dialogue.ratings import looks_like_ratings, read_ratings
 from understudy.dialogue.script import looks_like_script, read_script
 from understudy.dialogue.silly_tavern import looks_like_silly_tavern, read_silly_tavern
 from understudy.dialogue.source_file import SourceFile
@@ -45,6 +46,7 @@ FORMATS = {
         Format("subtitle", "SRT or WebVTT with labels of speakers", looks_like_subtitle, read_subtitle),
         Format("sillytavern", "a SillyTavern chat log", looks_like_silly_tavern, read_silly_tavern),
         Format("discord", "a Discord channel exported as JSON", looks_like_discord, read_discord),
+        Format("ratings", "JSONL with messages, a reply and its rating", looks_like_ratings, read_ratings),
         Format("turns", "JSON with lists of turns and speakers", looks_like_turns, read_turns),
         Format(
             "chat",
