@@ -14,6 +14,7 @@ from understudy.cli.evaluate import evaluate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
 from understudy.cli.policies import policies_command
+from understudy.cli.prefer import prefer_command
 from understudy.cli.report import report_command
 from understudy.cli.run import run_command
 from understudy.cli.serve import serve_command
@@ -61,6 +62,7 @@ app.command("import")(import_command)
 app.command("teach")(teach_command)
 app.command("build")(build_command)
 app.command("check")(check_command)
+app.command("prefer")(prefer_command)
 app.command("show-mask")(show_mask_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)

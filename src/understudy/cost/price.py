@@ -10,7 +10,7 @@ from typing import Any
 from understudy.errors import ConfigError
 
 __all__ = ["CacheRule", "Gpu", "OpenTraining", "Price", "base_name", "cache_rule", "find_gpu", "find_price"]
-__all__ += ["list_tunable", "open_training"]
+__all__ += ["TrainingHost", "list_tunable", "open_training", "training_hosts"]
 
 MILLION = 1_000_000
 
@@ -86,6 +86,19 @@ class OpenTraining:
     def training_usd(self, trained_tokens: float) -> float:
         """Price of a job; hosts charge a minimum."""
         return max(self.minimum_usd, trained_tokens * self.usd_per_million / MILLION)
+
+
+@dataclass(frozen=True)
+class TrainingHost:
+    """A host that trains open models. ``usd_per_million`` is ``None`` where it prints no price."""
+
+    host: str
+    up_to_billions: float
+    usd_per_million: float | None
+    minimum_usd: float
+    note: str
+    source: str
+    as_of: str
 
 
 @cache
@@ -179,6 +192,28 @@ def open_training(billions: float) -> OpenTraining:
         row["source"],
         str(row["as_of"]),
     )
+
+
+def training_hosts(billions: float) -> list[TrainingHost]:
+    """Every host that trains adapters of models of that size, cheapest first; then those without price."""
+    rows: dict[str, TrainingHost] = {}
+    for row in sorted(_table()["open_training"], key=lambda row: row["training"]):
+        if billions <= row["up_to_billions"]:
+            host = TrainingHost(
+                row["host"],
+                row["up_to_billions"],
+                row["training"],
+                row["minimum_usd"],
+                "",
+                row["source"],
+                str(row["as_of"]),
+            )
+            rows.setdefault(row["host"], host)
+    for row in _table()["unpriced_hosts"]:
+        rows[row["host"]] = TrainingHost(
+            row["host"], billions, None, 0.0, row["note"], row["source"], str(row["as_of"])
+        )
+    return list(rows.values())
 
 
 def _find_row(section: str, name: str, on: date | None) -> dict[str, Any] | None:
