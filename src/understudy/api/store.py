@@ -379,9 +379,6 @@ class Store:
 
     # --- inside
 
-    def _insert_file(self, db: sqlite3.Connection, file: StoredFile) -> None:
-        db.execute(f"INSERT INTO files ({FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(file))
-
     def _insert_events(
         self, db: sqlite3.Connection, job_id: str, events: Iterable[Mapping[str, Any]]
     ) -> None:
