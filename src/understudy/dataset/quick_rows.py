@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from understudy.dataset.disclaimer import find_disclaimer
 from understudy.dataset.tokens import TOKENS_PER_EXAMPLE, TOKENS_PER_MESSAGE, TOKENS_PER_NAME, token_counter
 
 __all__ = ["QuickRow", "QuickRows"]
@@ -93,16 +94,17 @@ class QuickRows:
             messages.append((role, content))
             if "<|" in content:
                 return None
-            if kind is _Assistant and _may_speak_as_a_machine(content):
+            if kind is _Assistant and _speaks_as_a_machine(content):
                 return None
         return QuickRow(messages, tokens, learned, self.encode(row))
 
 
-def _may_speak_as_a_machine(reply: str) -> bool:
+def _speaks_as_a_machine(reply: str) -> bool:
+    """The careful look only where a word calls for it: most replies hold none."""
     lower = reply.lower()
     if _AI.search(lower) is not None:
-        return True
-    for word in _MACHINE:  # noqa: SIM110 - a generator would take twice as long
+        return find_disclaimer(reply) is not None
+    for word in _MACHINE:
         if word in lower:
-            return True
+            return find_disclaimer(reply) is not None
     return False
