@@ -4,12 +4,13 @@ The same module runs as a process of its own (``python tests/teaching/provider.p
 """
 
 import argparse
-import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 Answer = Callable[[dict[str, Any]], str]
@@ -24,7 +25,6 @@ class Provider:
         self.batch_seconds = batch_seconds
         self.bill: Counter[str] = Counter()
         self.tokens = Counter(prompt=0, completion=0)
-        self.in_flight = self.most_in_flight = 0
         self.busy: list[
             tuple[int, dict[str, str], dict[str, Any]]
         ] = []  # answers to give before any good one
@@ -32,66 +32,61 @@ class Provider:
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.port = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._due: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     @property
     def base_url(self) -> str:
         return f"http://127.0.0.1:{self.port}/v1"
 
     @contextlib.contextmanager
-    def running(self):  # type: ignore[no-untyped-def]
-        ready = threading.Event()
+    def running(self) -> Iterator["Provider"]:
+        provider = self
 
-        def serve() -> None:
-            self._loop = asyncio.new_event_loop()
-            server = self._loop.run_until_complete(asyncio.start_server(self._client, "127.0.0.1", 0))
-            self.port = server.sockets[0].getsockname()[1]
-            ready.set()
-            self._loop.run_forever()
-            server.close()
-            for task in asyncio.all_tasks(self._loop):
-                task.cancel()
-            self._loop.run_until_complete(asyncio.sleep(0.01))
-            self._loop.close()
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        ready.wait()
-        try:
-            yield self
-        finally:
-            assert self._loop is not None
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            thread.join(5)
-
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            while line := await reader.readline():
-                method, path, _ = line.decode().split(" ", 2)
-                headers = {}
-                while (row := (await reader.readline()).decode().strip()) != "":
-                    key, _, value = row.partition(":")
-                    headers[key.lower()] = value.strip()
-                body = await reader.readexactly(int(headers.get("content-length", 0)))
-                status, more, payload = await self._respond(method, path.partition("?")[0], body)
+            def _answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("content-length", 0)))
+                path = self.path.partition("?")[0].removeprefix("/v1")
+                status, more, payload = provider._respond(self.command, path, body)
                 content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-                head = [
-                    f"HTTP/1.1 {status} X",
-                    "Content-Type: application/json",
-                    f"Content-Length: {len(content)}",
-                ]
-                head += [f"{key}: {value}" for key, value in more.items()]
-                writer.write("\r\n".join([*head, "", ""]).encode() + content)
-                await writer.drain()
-        writer.close()
+                with contextlib.suppress(ConnectionError):  # whoever asked was killed
+                    self.send_response(status)
+                    for key, value in {"Content-Type": "application/json", **more}.items():
+                        self.send_header(key, value)
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
 
-    async def _respond(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], Any]:
-        path = path.removeprefix("/v1")
+            do_GET = do_POST = _answer
+
+            def log_message(self, *details: object) -> None:
+                pass
+
+        class Server(ThreadingHTTPServer):
+            request_queue_size = 256
+
+            def handle_error(self, request: object, client_address: object) -> None:
+                pass  # whoever asked was killed
+
+        with Server(("127.0.0.1", 0), Handler) as server:
+            self.port = server.server_address[1]
+            thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+            thread.start()
+            try:
+                yield self
+            finally:
+                server.shutdown()
+                thread.join()
+
+    def _respond(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, str], Any]:
         if path == "/chat/completions":
-            return await self._chat(json.loads(body))
+            return self._chat(json.loads(body))
         if path == "/files" and method == "POST":
             name = f"file-{len(self.files) + 1}"
-            self.files[name] = body.split(b"\r\n\r\n", 2)[-1] if b"custom_id" not in body else _part(body)
+            self.files[name] = b"\n".join(row for row in body.splitlines() if row.startswith(b'{"custom_id"'))
             return 200, {}, {"id": name, "object": "file", "bytes": 1, "created_at": 0, "filename": "x",
                              "purpose": "batch", "status": "processed"}  # fmt: skip
         if path.startswith("/files/") and path.endswith("/content"):
@@ -101,19 +96,18 @@ class Provider:
         if path == "/batches":
             return 200, {}, {"object": "list", "data": list(self.batches.values()), "has_more": False}
         if path.startswith("/batches/"):
-            return 200, {}, self.batches[path.split("/")[2]]
+            return 200, {}, self._batch(path.split("/")[2])
         return 404, {}, {"error": {"message": "no such path", "code": None}}
 
-    async def _chat(self, request: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
-        self.arrivals.append(asyncio.get_running_loop().time())
-        if self.busy:
-            status, headers, error = self.busy.pop(0)
-            return status, headers, {"error": error}
-        self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
-        await asyncio.sleep(self.latency_seconds)
-        self.in_flight -= 1
-        return 200, {}, self._completion(request)
+    def _chat(self, request: dict[str, Any]) -> tuple[int, dict[str, str], Any]:
+        with self._lock:
+            self.arrivals.append(time.monotonic())
+            if self.busy:
+                status, headers, error = self.busy.pop(0)
+                return status, headers, {"error": error}
+        time.sleep(self.latency_seconds)
+        with self._lock:
+            return 200, {}, self._completion(request)
 
     def _completion(self, request: dict[str, Any]) -> dict[str, Any]:
         self.bill[json.dumps(request, sort_keys=True)] += 1
@@ -136,8 +130,15 @@ class Provider:
             "metadata": request.get("metadata"), "output_file_id": None, "error_file_id": None,
         }  # fmt: skip
         self.batches[name] = batch
-        asyncio.get_running_loop().call_later(self.batch_seconds, self._complete_batch, batch)
+        self._due[name] = time.monotonic() + self.batch_seconds
         return batch
+
+    def _batch(self, name: str) -> dict[str, Any]:
+        with self._lock:
+            batch = self.batches[name]
+            if batch["status"] != "completed" and time.monotonic() >= self._due[name]:
+                self._complete_batch(batch)
+            return batch
 
     def _complete_batch(self, batch: dict[str, Any]) -> None:
         rows = [json.loads(line) for line in self.files[batch["input_file_id"]].splitlines() if line.strip()]
@@ -153,20 +154,15 @@ class Provider:
         batch |= {"status": "completed", "output_file_id": output}
 
 
-def _part(body: bytes) -> bytes:
-    """The JSON lines of a multipart upload."""
-    return b"\n".join(line for line in body.splitlines() if line.startswith(b'{"custom_id"'))
-
-
 def _main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--latency", type=float, default=0.2)
     options = parser.parse_args()
-    words = "candle lantern tart dragon bell river moon crown donkey honey acorn spring".split()
+    words = ["candle", "lantern", "tart", "dragon", "bell", "river", "moon", "crown", "honey", "acorn"]
 
     def answer(request: dict[str, Any]) -> str:
         seed = request["seed"]
-        return " ".join(words[seed // 12**place % 12] for place in range(7))
+        return " ".join(words[seed // 10**place % 10] for place in range(7))
 
     provider = Provider(answer, latency_seconds=options.latency)
     with provider.running():

@@ -10,6 +10,8 @@ import typer
 
 __all__ = ["generate_command"]
 
+BATCHED = 10_000  # conversations that advance together, a turn with each batch
+
 
 def generate_command(
     name: Annotated[str, typer.Argument(help="The character's folder.")],
@@ -37,6 +39,10 @@ def generate_command(
     requests_per_minute: Annotated[
         float | None, typer.Option(min=0.1, help="Send no faster. Default: as fast as the provider lets.")
     ] = None,
+    batch: Annotated[
+        bool,
+        typer.Option("--batch", help="Ask through the provider's Batch API: half the price, hours to wait."),
+    ] = False,
     temperature: Annotated[
         float | None,
         typer.Option(min=0, max=2, help="More gives more variety. Default: 0.7; 0.3 for a miniature."),
@@ -72,11 +78,11 @@ def generate_command(
         temperature=temperature,
         max_tokens=max_tokens,
         repeats=repeats,
-        concurrency=concurrency,
+        concurrency=BATCHED if batch else concurrency,
         seed=written.seed,
     )
     rate = parse_rate(price) if price else None
-    company = Company(student, judge, judge_prompt, judge_at_least, budget, rate)
+    company = Company(student, judge, judge_prompt, judge_at_least, budget, rate, batch)
     whose = resolve_provider(provider, allow_paid=provider is not None)
     settled = plan_teaching(folder, whose, teacher, settings, written=written, company=company)
     if dry_run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from understudy.evaluation import Connection
     from understudy.teaching import TeachingPlan, TeachingReport
 
 __all__ = ["describe_teaching", "plan_as_json", "teach_command", "teach_showing_progress", "tell_teaching"]
@@ -96,6 +98,7 @@ def teach_showing_progress(
     from understudy.cli.progress import ProgressLine
     from understudy.client import connect_async, resolve_provider
     from understudy.teaching import teach
+    from understudy.teaching.batching import BatchConnection
     from understudy.teaching.pacing import PatientConnection
 
     if not plan.is_current:
@@ -103,12 +106,19 @@ def teach_showing_progress(
         if plan.provider.paid and not yes and (again or not plan.is_changed):
             ask_to_spend(plan.provider.name, "Ask?")
     here = resolve_provider(None)
-    pace = requests_per_minute
+
+    def connect() -> Connection:
+        client = connect_async(plan.provider)
+        if plan.company.batch:
+            told = functools.partial(print, file=sys.stderr, flush=True)
+            return BatchConnection(client, plan.folder.root / "batches.jsonl", told=told)
+        return PatientConnection(client, requests_per_minute=requests_per_minute)
+
     try:
         with ProgressLine(sys.stderr) as line:
             return teach(
                 plan,
-                lambda: PatientConnection(connect_async(plan.provider), requests_per_minute=pace),
+                connect,
                 line.show,
                 again=again,
                 waiting=_say_waiting,
@@ -186,8 +196,9 @@ def tell_teaching(report: TeachingReport, plan: TeachingPlan, name: str) -> str:
     rows = [
         f"{record.dialogues:,} dialogues with {record.replies:,} replies in {plan.folder.dialogues}"
         + (f"; {report.fresh:,} written in {report.seconds:.0f} seconds" if report.fresh else ""),
-        f"{record.requests:,} requests, {report.fresh_requests:,} of them now; {record.prompt_tokens:,} prompt "
-        f"and {record.completion_tokens:,} reply tokens" + (f", {record.usd:.4f} USD" if record.usd else ""),
+        f"{record.requests:,} requests, {report.fresh_requests:,} of them now; {record.prompt_tokens:,} "
+        f"prompt and {record.completion_tokens:,} reply tokens"
+        + (f", {record.usd:.4f} USD" if record.usd else ""),
         f"{record.kept_at_once:,} replies kept at once, {record.repaired:,} repaired, {record.dropped:,} "
         f"dropped: {plan.folder.root / 'review.md'}",
     ]

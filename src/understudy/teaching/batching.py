@@ -79,6 +79,11 @@ class BatchConnection:
             return _read(await answer)
         return _read(self._known[name])
 
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._client.close()
+        self._notes.close()
+
     async def score(self, model: str, messages: Messages) -> list[ScoredMessage]:
         """Not offered in batches."""
         raise RequestRefused("batches do not score")

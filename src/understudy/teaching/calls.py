@@ -110,6 +110,12 @@ class Desk:
         """Send nothing more."""
         self.stopped = True
 
+    async def close(self) -> None:
+        """Close the connection, where it is one that can be closed."""
+        close = getattr(self.connection, "close", None)
+        if close is not None:
+            await close()
+
     @property
     def under_way(self) -> int:
         return len(self._under_way)

@@ -120,7 +120,8 @@ def overused_phrases(written: Sequence[Written], character: Character, share: fl
         spoken = words(text)
         counts.update({" ".join(spoken[i : i + PHRASE_WORDS]) for i in range(len(spoken) - PHRASE_WORDS + 1)})
     fewest = max(FEWEST_OPENINGS, share * len(texts))
-    return [(text, n) for text, n in counts.most_common() if n > fewest and f" {text} " not in own][:10]
+    frequent = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return [(text, n) for text, n in frequent if n > fewest and f" {text} " not in own][:10]
 
 
 def _foreign_tone(spoken: Sequence[_Spoken], character: Character, rules: Filter) -> dict[Place, str]:

@@ -34,6 +34,10 @@ class PatientConnection(OpenAIConnection):
         self._next = 0.0
         self._chance = random.Random(0)
 
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self.client.close()
+
     async def _send(self, request: Callable[[], Awaitable[Any]]) -> Any:
         import openai
 

@@ -166,10 +166,14 @@ async def _ask(
         progress.note = f"{desk.budget.spent_usd:.2f} USD" if desk.rates else ""
         progress.advance(fresh=one.outline.id not in finished)
 
-    with _stopped_politely(desk, stopping):
-        complete = await write_dialogues(teacher, plan.outlines, keep)
-        in_order = [written[o.id] for o in plan.outlines if o.id in written]
-        filtered, all_filtered = await filter_dialogues(teacher, in_order, plan.character, plan.judge)
+    try:
+        with _stopped_politely(desk, stopping):
+            complete = await write_dialogues(teacher, plan.outlines, keep)
+            in_order = [written[o.id] for o in plan.outlines if o.id in written]
+            filtered, all_filtered = await filter_dialogues(teacher, in_order, plan.character, plan.judge)
+    finally:
+        for one in filter(None, (desk, student)):
+            await one.close()
     return _Outcome(
         filtered, progress.fresh, desk.bill, lost, complete and all_filtered, time.monotonic() - started
     )
