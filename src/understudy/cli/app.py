@@ -11,8 +11,10 @@ from understudy.cli.chat import chat_command
 from understudy.cli.check import check_command
 from understudy.cli.cost import cost_command
 from understudy.cli.evaluate import evaluate_command
+from understudy.cli.generate import generate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
+from understudy.cli.plan import plan_command
 from understudy.cli.policies import policies_command
 from understudy.cli.prefer import prefer_command
 from understudy.cli.report import report_command
@@ -59,6 +61,8 @@ def _options(
 
 app.command("init")(init_command)
 app.command("import")(import_command)
+app.command("plan")(plan_command)
+app.command("generate")(generate_command)
 app.command("teach")(teach_command)
 app.command("build")(build_command)
 app.command("check")(check_command)

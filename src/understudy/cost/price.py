@@ -10,7 +10,7 @@ from typing import Any
 from understudy.errors import ConfigError
 
 __all__ = ["CacheRule", "Gpu", "OpenTraining", "Price", "base_name", "cache_rule", "find_gpu", "find_price"]
-__all__ += ["TrainingHost", "list_tunable", "open_training", "training_hosts"]
+__all__ += ["TrainingHost", "list_models", "list_tunable", "open_training", "training_hosts"]
 
 MILLION = 1_000_000
 
@@ -145,6 +145,13 @@ def list_tunable(on: date | None = None) -> list[str]:
     day = on or date.today()
     rows = _table()["tuned"]
     return [row["name"] for row in rows if row.get("tunable_until") and day < row["tunable_until"]]
+
+
+def list_models(on: date | None = None) -> list[str]:
+    """Hosted base models of the table that answer on a day (default: today)."""
+    day = on or date.today()
+    rows = [row for row in _table()["models"] if "until" not in row]
+    return [row["name"] for row in rows if day < row.get("shutdown", date.max)]
 
 
 def cache_rule(provider: str = "openai") -> CacheRule:
