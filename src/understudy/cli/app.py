@@ -13,6 +13,7 @@ from understudy.cli.cost import cost_command
 from understudy.cli.evaluate import evaluate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
+from understudy.cli.keys import keys_app
 from understudy.cli.policies import policies_command
 from understudy.cli.prefer import prefer_command
 from understudy.cli.report import report_command
@@ -22,6 +23,7 @@ from understudy.cli.show_mask import show_mask_command
 from understudy.cli.teach import teach_command
 from understudy.cli.train import train_command
 from understudy.errors import UnderstudyError
+from understudy.secret import redact
 
 __all__ = ["app", "main"]
 
@@ -72,6 +74,7 @@ app.command("chat")(chat_command)
 app.command("run")(run_command)
 app.command("policies")(policies_command)
 app.command("serve")(serve_command)
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:
@@ -79,7 +82,7 @@ def main() -> None:
     try:
         app()
     except UnderstudyError as error:
-        print(f"understudy: {error}", file=sys.stderr)
+        print(f"understudy: {redact(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):

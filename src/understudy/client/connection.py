@@ -55,11 +55,11 @@ def _options(provider: Provider | None) -> dict[str, Any]:
 
 def _address(provider: Provider | None) -> tuple[str, str]:
     if provider is not None and provider.name != LOCAL:
-        return provider.base_url, provider.api_key
+        return provider.base_url, provider.api_key.reveal()
     from understudy.client.embedded import ensure_server
 
     server = ensure_server()
-    return server.base_url, server.token or "none"
+    return server.base_url, server.token.reveal() if server.token else "none"
 
 
 def _is_plain_loopback(base_url: str) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from understudy.errors import ConfigError
+from understudy.secret import Secret
 
 __all__ = ["LOCAL", "OPENAI_URL", "Provider", "resolve_provider"]
 
@@ -26,7 +27,7 @@ class Provider:
 
     name: str
     base_url: str
-    api_key: str
+    api_key: Secret
     paid: bool
 
     def __repr__(self) -> str:
@@ -51,9 +52,9 @@ def resolve_provider(
             ``allow_paid`` is false.
     """
     if name_or_url is None or name_or_url == LOCAL:
-        return Provider(LOCAL, "", "", paid=False)
+        return Provider(LOCAL, "", Secret(""), paid=False)
     if name_or_url == "openai":
-        provider = Provider("openai", OPENAI_URL, _openai_key(), paid=True)
+        provider = Provider("openai", OPENAI_URL, Secret(_openai_key()), paid=True)
     else:
         provider = _from_url(name_or_url, api_key)
     if provider.paid and not allow_paid:
@@ -88,7 +89,7 @@ def _from_url(url: str, api_key: str | None) -> Provider:
     if parts.username or parts.password:
         raise ConfigError("Do not put a key into the address; set UNDERSTUDY_API_KEY.")
     key = api_key or os.environ.get("UNDERSTUDY_API_KEY", "").strip() or "none"
-    return Provider(host, url.rstrip("/"), key, paid=not _is_loopback(host))
+    return Provider(host, url.rstrip("/"), Secret(key), paid=not _is_loopback(host))
 
 
 def _is_loopback(host: str) -> bool:
