@@ -14,6 +14,7 @@ from understudy.cli.evaluate import evaluate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
 from understudy.cli.keys import keys_app
+from understudy.cli.models import models_command, providers_command
 from understudy.cli.policies import policies_command
 from understudy.cli.prefer import prefer_command
 from understudy.cli.report import report_command
@@ -74,6 +75,8 @@ app.command("chat")(chat_command)
 app.command("run")(run_command)
 app.command("policies")(policies_command)
 app.command("serve")(serve_command)
+app.command("models")(models_command)
+app.command("providers")(providers_command)
 app.add_typer(keys_app, name="keys")
 
 

@@ -45,7 +45,9 @@ def _options(provider: Provider | None) -> dict[str, Any]:
     from openai import Timeout
 
     base_url, key = _address(provider)
+    extra = provider.dialect.key_header if provider is not None else ""
     return {
+        "default_headers": {extra: key} if extra else None,
         "base_url": base_url,
         "api_key": key,
         "timeout": Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
