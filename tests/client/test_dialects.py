@@ -71,7 +71,7 @@ def test_takes_up_a_job_whose_note_was_lost(fake, folder, dialect):
 def test_a_closed_service_is_asked_once_and_its_uploads_are_taken_back(fake, folder, dialect):
     provider = fake(dialect, CLOSED)
 
-    with pytest.raises(ProviderError, match="that is final.*leaving --provider out.*understudy providers"):
+    with pytest.raises(ProviderError, match=r"that is final.*leaving --provider out.*understudy providers"):
         train_at(provider, folder)
 
     assert len(provider.created) == 1
