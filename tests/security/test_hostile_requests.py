@@ -35,7 +35,7 @@ def answer(server, hostile: Hostile) -> int:
     host, port = urlsplit(server.url).hostname, urlsplit(server.url).port
     if hostile.raw is not None:
         return _raw_answer(host, port, hostile.raw(server.token))
-    connection = http.client.HTTPConnection(host, port, timeout=LONGEST_SECONDS * 2)
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     wanted = {"Authorization": f"Bearer {server.token}", **hostile.headers}
     body = hostile.content()
     try:
@@ -147,7 +147,7 @@ def test_many_large_bodies_at_once_are_told_to_come_again(server, idle_mib):
 
 
 def test_more_uploads_than_places_are_told_to_come_again(server, idle_mib):
-    content = multipart("a.jsonl", FILE * 20_000)
+    content = multipart("a.jsonl", FILE * 2_000)
     headers = {"Content-Type": "multipart/form-data; boundary=frontier"}
     uploads = [Hostile(f"{i}", "POST", "/v1/files", headers, content) for i in range(14)]
     statuses = crowd(server, uploads)
