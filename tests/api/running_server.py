@@ -24,6 +24,7 @@ class RunningServer:
     process: subprocess.Popen | None = None
     fakes: bool = True
     options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         command = [sys.executable, "-m", "understudy.api", "--port", "0", "--base", str(self.base)]
@@ -35,6 +36,7 @@ class RunningServer:
             "UNDERSTUDY_HOME": str(self.home),
             "UNDERSTUDY_SERVER_TOKEN": self.token,
             "FAKE_CANCELLED": str(self.home / "cancelled.txt"),
+            **self.environment,
         }
         self.home.mkdir(exist_ok=True)
         with open(self.home / "log.txt", "ab") as log:

@@ -9,13 +9,14 @@ from understudy.client.provider import Provider
 from understudy.dialogue import Dialogue, Message, load_dialogues, save_dialogues
 from understudy.errors import ConfigError, DialogueError, ProviderError
 from understudy.evaluation.detectors import says_it_is_ai
+from understudy.secret import Secret
 from understudy.teaching import TeachingSettings, outlines_of, plan_teaching, teach
 from understudy.teaching.lines_file import read_lines
 from understudy.teaching.outline import choose_outlines
 
 from .star import SINCERE, Star, ophelia
 
-HERE = Provider("local", "", "", paid=False)
+HERE = Provider("local", "", Secret(""), paid=False)
 
 
 def planned(folder, **options):

@@ -3,21 +3,20 @@
 import asyncio
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.background import BackgroundTask
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 
 from understudy import __version__
 from understudy.api.adapters import sweep_adapters
 from understudy.api.batches import BatchDesk
 from understudy.api.chat import answer_chat, complete_chat
+from understudy.api.complexity import MAX_VALUES, has_too_many_values
 from understudy.api.files import FileDesk, file_document
 from understudy.api.guard import Activity, Guard
 from understudy.api.jobs import JobDesk
@@ -28,11 +27,13 @@ from understudy.api.repeats import mark_of
 from understudy.api.score import score_messages
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Store
+from understudy.api.upload import Upload, read_upload
 from understudy.api.uploads import UploadDesk
 from understudy.api.workers import InferenceWorker
 
 __all__ = ["Desks", "create_app"]
 
+MAX_METADATA_PAIRS = 16
 MAX_JSON_DEPTH_MESSAGE = "The JSON body is nested too deeply."
 
 
@@ -114,11 +115,9 @@ def _add_file_routes(app: FastAPI, desks: Desks) -> None:
 
     @app.post("/v1/files")
     async def upload(request: Request) -> dict[str, Any]:
-        async with _multipart(request) as form:
+        async with read_upload(request, desks.settings.blobs) as form:
             file, purpose, expires = _upload_fields(form)
-            stored = await asyncio.to_thread(
-                files.receive, file.file, file.filename or "upload", purpose, expires
-            )
+            stored = await asyncio.to_thread(files.receive, file, form.filename, purpose, expires)
         return file_document(files.record(stored))
 
     @app.get("/v1/files")
@@ -164,11 +163,10 @@ def _add_upload_routes(app: FastAPI, desks: Desks) -> None:
 
     @app.post("/v1/uploads/{upload_id}/parts")
     async def add_part(request: Request, upload_id: str) -> dict[str, Any]:
-        async with _multipart(request) as form:
-            data = form.get("data")
-            if not isinstance(data, UploadFile):
+        async with read_upload(request, desks.settings.blobs, field="data") as form:
+            if form.file is None:
                 raise bad_request("Missing required parameter: 'data'.", "data", "missing_required_parameter")
-            return await asyncio.to_thread(uploads.add_part, upload_id, data.file)
+            return await asyncio.to_thread(uploads.add_part, upload_id, form.file)
 
     @app.post("/v1/uploads/{upload_id}/complete")
     async def complete_upload(request: Request, upload_id: str) -> dict[str, Any]:
@@ -294,6 +292,8 @@ def _add_batch_routes(app: FastAPI, desks: Desks) -> None:
 
 async def _json(request: Request) -> Any:
     raw = await request.body()
+    if has_too_many_values(raw):
+        raise bad_request(f"The JSON body holds more than {MAX_VALUES:,} values, the limit of this server.")
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
         if b"\\u" in raw:
@@ -347,35 +347,24 @@ def _metadata_filter(request: Request) -> dict[str, str] | None:
         for key, value in query.multi_items()
         if key.startswith("metadata[") and key.endswith("]")
     }
+    if len(pairs) > MAX_METADATA_PAIRS:
+        raise bad_request(
+            f"At most {MAX_METADATA_PAIRS} pairs of metadata can be asked for.", "metadata", "invalid_value"
+        )
     return pairs or None
 
 
-@asynccontextmanager
-async def _multipart(request: Request) -> AsyncIterator[Any]:
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise bad_request("Send the file as multipart/form-data with the fields 'file' and 'purpose'.")
-    try:
-        form = await request.form(max_files=1, max_fields=20, max_part_size=65536)
-    except (MultiPartException, HTTPException) as error:
-        detail = getattr(error, "message", None) or getattr(error, "detail", "")
-        raise bad_request(f"The multipart body cannot be read: {detail}") from None
-    try:
-        yield form
-    finally:
-        await form.close()
-
-
-def _upload_fields(form: Any) -> tuple[UploadFile, str, int | None]:
-    file, purpose = form.get("file"), form.get("purpose")
-    if not isinstance(file, UploadFile):
+def _upload_fields(form: Upload) -> tuple[BinaryIO, str, int | None]:
+    purpose = form.fields.get("purpose")
+    if form.file is None:
         raise bad_request("Missing required parameter: 'file'.", "file", "missing_required_parameter")
-    if not isinstance(purpose, str) or not purpose:
+    if not purpose:
         raise bad_request("'purpose' is a required property", "purpose", "missing_required_parameter")
-    return file, purpose, _expiry(form)
+    return form.file, purpose, _expiry(form.fields)
 
 
-def _expiry(form: Any) -> int | None:
-    anchor, seconds = form.get("expires_after[anchor]"), form.get("expires_after[seconds]")
+def _expiry(fields: dict[str, str]) -> int | None:
+    anchor, seconds = fields.get("expires_after[anchor]"), fields.get("expires_after[seconds]")
     if anchor is None and seconds is None:
         return None
     if anchor != "created_at":
@@ -384,7 +373,7 @@ def _expiry(form: Any) -> int | None:
             "expires_after[anchor]",
             "invalid_value",
         )
-    if not (isinstance(seconds, str) and seconds.isdigit() and 3600 <= int(seconds) <= 2_592_000):
+    if not (seconds and re.fullmatch("[0-9]{1,9}", seconds) and 3600 <= int(seconds) <= 2_592_000):
         raise bad_request(
             "Invalid 'expires_after[seconds]': expected an integer from 3600 to 2592000.",
             "expires_after[seconds]",

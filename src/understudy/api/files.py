@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from understudy.api.blobs import BlobStore, TooLarge
+from understudy.api.complexity import MAX_VALUES, has_too_many_values
 from understudy.api.identity import new_id
 from understudy.api.problem import Problem, bad_request, unknown_file
 from understudy.api.settings import ServerSettings
@@ -54,7 +55,9 @@ class FileDesk:
             if blob.bytes == 0:
                 raise bad_request("The file is empty.", "file")
             if purpose in JSONL_PURPOSES:
-                check_jsonl(self.blobs.path(blob.sha256), self.settings.max_line_bytes)
+                check_jsonl(
+                    self.blobs.path(blob.sha256), self.settings.max_line_bytes, self.settings.max_lines
+                )
         except Problem:
             if not self.store.blob_is_used(blob.sha256):
                 self.blobs.remove(blob.sha256)
@@ -155,7 +158,7 @@ def file_document(file: StoredFile) -> dict[str, Any]:
 # --- JSON Lines -------------------------------------------------------------------------------
 
 
-def check_jsonl(path: Path, max_line_bytes: int) -> None:
+def check_jsonl(path: Path, max_line_bytes: int, max_lines: int) -> None:
     """Refuse a file in which a line is not a JSON object. Content is checked by the job.
 
     Raises:
@@ -163,6 +166,12 @@ def check_jsonl(path: Path, max_line_bytes: int) -> None:
     """
     seen = 0
     for number, line in _lines(path, max_line_bytes):
+        if number > max_lines:
+            raise bad_request(
+                f"The file has more than {max_lines:,} lines, the limit of this server.",
+                "file",
+                "invalid_jsonl_file",
+            )
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if not line.strip():
@@ -197,6 +206,8 @@ def _lines(path: Path, max_line_bytes: int) -> Iterator[tuple[int, bytes]]:
 
 def _not_an_object(line: bytes) -> str | None:
     """Why a line is not a JSON object, or ``None``."""
+    if has_too_many_values(line):
+        return f"holds more than {MAX_VALUES:,} values"
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:

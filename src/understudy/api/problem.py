@@ -57,6 +57,9 @@ WANTED_TYPES = {
 }
 
 
+LONGEST_MESSAGE = 8000  # messages quote what clients sent, whose length is up to them
+
+
 class Problem(Exception):
     """A request that is refused, with the HTTP status it gets."""
 
@@ -70,6 +73,7 @@ class Problem(Exception):
         code: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
+        message = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} …"
         super().__init__(message)
         self.status = status
         self.message = message

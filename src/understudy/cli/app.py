@@ -14,6 +14,8 @@ from understudy.cli.evaluate import evaluate_command
 from understudy.cli.generate import generate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
+from understudy.cli.keys import keys_app
+from understudy.cli.models import models_command, providers_command
 from understudy.cli.plan import plan_command
 from understudy.cli.policies import policies_command
 from understudy.cli.prefer import prefer_command
@@ -24,6 +26,7 @@ from understudy.cli.show_mask import show_mask_command
 from understudy.cli.teach import teach_command
 from understudy.cli.train import train_command
 from understudy.errors import UnderstudyError
+from understudy.secret import redact
 
 __all__ = ["app", "main"]
 
@@ -76,6 +79,9 @@ app.command("chat")(chat_command)
 app.command("run")(run_command)
 app.command("policies")(policies_command)
 app.command("serve")(serve_command)
+app.command("models")(models_command)
+app.command("providers")(providers_command)
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:
@@ -83,7 +89,7 @@ def main() -> None:
     try:
         app()
     except UnderstudyError as error:
-        print(f"understudy: {error}", file=sys.stderr)
+        print(f"understudy: {redact(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):

@@ -81,6 +81,7 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
     """
     from understudy.dataset.manifest import hash_file, load_manifest, split_path
 
+    _refuse_untrainable(provider)
     manifest = load_manifest(folder)
     training, validation = split_path(folder, "training"), split_path(folder, "validation")
     if not training.is_file():
@@ -96,7 +97,7 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
     has_validation = validation.is_file() and validation.stat().st_size > 0
     files = [training, validation] if has_validation else [training]
     hashes = {path.name: hash_file(path) for path in files}
-    suffix = _slug(settings.suffix) if settings.suffix is not None else _slug(character)
+    suffix = _slug(settings.suffix if settings.suffix is not None else character)
     billed = counts.tokens * int(hyperparameters["n_epochs"])
     price, note = _price(provider, base, billed)
     return TrainingPlan(
@@ -118,6 +119,15 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         recipe=_plain(manifest.recipe),
         policies=policy_metadata(sheet),
     )
+
+
+def _refuse_untrainable(provider: Provider) -> None:
+    """Say so before anything is sent."""
+    if not provider.dialect.training:
+        raise ConfigError(
+            f"{provider.dialect.title} cannot train through this API. {provider.dialect.note} "
+            "To train on this machine, leave --provider out."
+        )
 
 
 def _refuse_few(training: Path, examples: int, folder: CharacterFolder) -> None:
@@ -175,7 +185,7 @@ def _hyperparameters(
 
     chosen = recommended_hyperparameters(_recommendation_key(base), examples)
     if provider.name != "local":
-        chosen = {"n_epochs": chosen["n_epochs"]}
+        chosen = {"n_epochs": chosen["n_epochs"], **provider.dialect.hyperparameters}
     given = {
         "n_epochs": settings.n_epochs,
         "batch_size": settings.batch_size,
