@@ -10,7 +10,7 @@ from understudy.errors import ConfigError
 
 __all__ = ["Lora", "TrainingSpec", "load_spec"]
 
-METHODS = ("supervised",)
+METHODS = ("supervised", "dpo")
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,16 @@ class TrainingSpec:
     fencing_token: int | None = None  # number of this attempt; None for a job without a server
     heartbeat_seconds: float | None = None
     reported_step: int | None = None  # reports up to here have arrived; None wants none again
+    method: str = "supervised"
+    beta: float = 0.1  # of dpo
 
     def fingerprint(self) -> str:
         """SHA-256 over everything that decides the weights; a checkpoint of other settings is not resumed."""
         parts: list[Any] = [str(self.base_model.resolve()), self.n_epochs, self.batch_size]
         parts += [self.learning_rate, self.lora.rank, self.lora.alpha, self.lora.dropout]
         parts += [self.max_tokens, self.seed, str(self.adapter.resolve()) if self.adapter else None]
+        if self.method == "dpo":
+            parts += [self.method, self.beta]
         digest = hashlib.sha256(json.dumps(parts).encode())
         digest.update(self.training_file.read_bytes())
         return digest.hexdigest()
@@ -132,6 +136,8 @@ def _read(values: dict[str, Any], reader: _Reader) -> TrainingSpec:
         checkpoint_seconds=reader.number(values, "checkpoint_seconds", float, 0.0, 1e9, 300.0),
         precision=values.get("precision"),
         **_read_attempt(values.get("attempt") or {}, reader),
+        method=values.get("method", "supervised"),
+        beta=reader.number(hyper, "beta", float, 1e-6, 2.0, 0.1),
     )
 
 
