@@ -31,6 +31,10 @@ class CharacterFolder:
         return self.root / "dialogues.jsonl"
 
     @property
+    def preferences(self) -> Path:
+        return self.root / "preferences.jsonl"
+
+    @property
     def dataset(self) -> Path:
         return self.root / "dataset"
 

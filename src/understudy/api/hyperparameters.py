@@ -3,9 +3,17 @@
 from typing import Any
 
 from understudy.api.bases import TrainingAdvice
-from understudy.api.protocol import Hyperparameters
+from understudy.api.protocol import Hyperparameters, PreferenceHyperparameters
 
-__all__ = ["automatic_batch_size", "automatic_epochs", "echo", "resolve"]
+__all__ = [
+    "automatic_batch_size",
+    "automatic_epochs",
+    "common_numbers",
+    "echo",
+    "resolve",
+    "shown_method",
+    "shown_numbers",
+]
 
 DEFAULT_LORA_RANK = 16
 DEFAULT_MAX_TOKENS = 2048
@@ -30,19 +38,40 @@ def automatic_batch_size(examples: int) -> int:
 
 def echo(wanted: Hyperparameters) -> dict[str, Any]:
     """What a job shows until its files are checked: numbers as given, ``auto`` as ``auto``."""
-    return {
+    shown = {
         "n_epochs": wanted.n_epochs,
         "batch_size": wanted.batch_size,
         "learning_rate_multiplier": wanted.learning_rate_multiplier,
     }
+    return shown | ({"beta": wanted.beta} if isinstance(wanted, PreferenceHyperparameters) else {})
 
 
-def resolve(shown: dict[str, Any], examples: int, advice: TrainingAdvice) -> dict[str, Any]:
+def shown_method(method: str, numbers: dict[str, Any]) -> dict[str, Any]:
+    """The ``method`` of a job object."""
+    return {"type": method, method: {"hyperparameters": dict(numbers)}}
+
+
+def shown_numbers(document: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a job object's method, of which its ``hyperparameters`` hold those that all have."""
+    method = document["method"]
+    return dict(method[method["type"]]["hyperparameters"])
+
+
+def common_numbers(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The deprecated ``hyperparameters`` of a job object: always three, since clients demand an object."""
+    return {key: numbers[key] for key in ("n_epochs", "batch_size", "learning_rate_multiplier")}
+
+
+def resolve(
+    shown: dict[str, Any], examples: int, advice: TrainingAdvice, method: str = "supervised"
+) -> dict[str, Any]:
     """The numbers that a job really uses."""
     automatic = {
         "n_epochs": automatic_epochs(examples),
         "batch_size": automatic_batch_size(examples),
         "learning_rate_multiplier": 1.0,
+        "beta": 0.1,
         **advice.automatic,
+        **(advice.dpo if method == "dpo" else {}),
     }
     return {key: automatic[key] if value == "auto" else value for key, value in shown.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
-from understudy.api.hyperparameters import echo
+from understudy.api.hyperparameters import common_numbers, echo, shown_method
 from understudy.api.identity import new_id
 from understudy.api.models import ModelDesk, TrainableModel
 from understudy.api.problem import Problem, bad_request, parse, unknown_job, wrong_state
@@ -205,14 +205,14 @@ class JobDesk:
             "status": "validating_files",
             "validation_file": wanted.validation_file,
             "training_file": wanted.training_file,
-            "hyperparameters": shown,
+            "hyperparameters": common_numbers(shown),
             "trained_tokens": None,
             "error": None,
             "user_provided_suffix": wanted.suffix,
             "seed": wanted.seed if wanted.seed is not None else secrets.randbelow(2**31),
             "estimated_finish": None,
             "integrations": [],
-            "method": {"type": "supervised", "supervised": {"hyperparameters": dict(shown)}},
+            "method": shown_method(wanted.method_type, shown),
             "metadata": wanted.metadata,
         }
 
@@ -242,9 +242,9 @@ def _suffix(text: str | None) -> str:
 
 
 def _refuse_unsupported(wanted: JobRequest) -> None:
-    if wanted.method is not None and wanted.method.type != "supervised":
+    if wanted.method_type not in ("supervised", "dpo"):
         raise bad_request(
-            f"The method '{wanted.method.type}' is not supported by this server. Use 'supervised'.",
+            f"The method '{wanted.method_type}' is not supported by this server. Use 'supervised' or 'dpo'.",
             "method.type",
             "unsupported_value",
         )

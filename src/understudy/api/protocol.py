@@ -10,6 +10,7 @@ __all__ = [
     "ChatRequest",
     "Hyperparameters",
     "JobRequest",
+    "PreferenceHyperparameters",
     "ScoreRequest",
     "StreamOptions",
 ]
@@ -107,14 +108,24 @@ class Hyperparameters(_Request):
         return {key: value for key, value in values.items() if value is not None}
 
 
-class _MethodBody(_Request):
+class PreferenceHyperparameters(Hyperparameters):
+    """How a job learns from preferences. A smaller ``beta`` moves further from the base model."""
+
+    beta: Annotated[Any, _number(0, 2, whole=False, open_low=True)] = "auto"
+
+
+class _SupervisedBody(_Request):
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
+
+
+class _PreferenceBody(_Request):
+    hyperparameters: PreferenceHyperparameters = Field(default_factory=PreferenceHyperparameters)
 
 
 class _Method(_Request):
     type: Literal["supervised", "dpo", "reinforcement"]
-    supervised: _MethodBody | None = None
-    dpo: dict[str, Any] | None = None
+    supervised: _SupervisedBody | None = None
+    dpo: _PreferenceBody | None = None
     reinforcement: dict[str, Any] | None = None
 
 
@@ -133,9 +144,16 @@ class JobRequest(_Request):
 
     def chosen_hyperparameters(self) -> Hyperparameters:
         """Those of the method, else the deprecated ones at the top, else all automatic."""
-        if self.method is not None and self.method.supervised is not None:
-            return self.method.supervised.hyperparameters
-        return self.hyperparameters or Hyperparameters()
+        body = getattr(self.method, self.method_type, None)
+        if body is not None:
+            return body.hyperparameters
+        given = (self.hyperparameters or Hyperparameters()).model_dump(exclude_unset=True)
+        return PreferenceHyperparameters(**given) if self.method_type == "dpo" else Hyperparameters(**given)
+
+    @property
+    def method_type(self) -> str:
+        """The method's name; supervised where none is given."""
+        return self.method.type if self.method is not None else "supervised"
 
 
 # --- chat -------------------------------------------------------------------------------------

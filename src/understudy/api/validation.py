@@ -10,7 +10,7 @@ from typing import Any
 from understudy.api.bases import Base, advice, cached_base, fingerprint_base, resolve_base
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
-from understudy.api.hyperparameters import resolve
+from understudy.api.hyperparameters import common_numbers, resolve, shown_method, shown_numbers
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Job, Store
 from understudy.errors import UnderstudyError
@@ -64,12 +64,13 @@ async def validate_job(job: Job, store: Store, files: FileDesk, settings: Server
         logger.exception("checking job %s failed", job.id)
         fail_job(store, job.id, f"The files could not be checked ({error}).", "server_error", None)
         return
-    method = {"type": "supervised", "supervised": {"hyperparameters": checked.hyperparameters}}
+    numbers = checked.hyperparameters
+    method = shown_method(job.document["method"]["type"], numbers)
     events = [message_event(text, "warn") for text in checked.warnings]
     store.change_job(
         job.id,
         only_in=["validating_files"],
-        document={"status": "queued", "hyperparameters": checked.hyperparameters, "method": method},
+        document={"status": "queued", "hyperparameters": common_numbers(numbers), "method": method},
         plan={"base_path": str(checked.base_path), "base_fingerprint": checked.base_fingerprint},
         events=[*events, message_event("Files validated, moving job to queued state")],
     )
@@ -102,16 +103,17 @@ def fail_job(
 
 
 def _check(job: Job, files: FileDesk) -> _Checked:
-    examples, warnings = _check_file(files, job.plan["training_blob"], "training_file")
+    method = job.document["method"]["type"]
+    examples, warnings = _check_file(files, job.plan["training_blob"], "training_file", method)
     if job.plan["validation_blob"]:
-        warnings += _check_file(files, job.plan["validation_blob"], "validation_file")[1]
+        warnings += _check_file(files, job.plan["validation_blob"], "validation_file", method)[1]
     base = Base(**job.plan["base"])
     base_path = resolve_base(base.source)
-    numbers = resolve(job.document["hyperparameters"], examples, advice(base.source))
+    numbers = resolve(shown_numbers(job.document), examples, advice(base.source), method)
     return _Checked(base_path, fingerprint_base(base_path), numbers, warnings)
 
 
-def _check_file(files: FileDesk, blob: str, param: str) -> tuple[int, list[str]]:
+def _check_file(files: FileDesk, blob: str, param: str, method: str) -> tuple[int, list[str]]:
     """Number of examples and warnings of one file.
 
     Raises:
@@ -119,7 +121,7 @@ def _check_file(files: FileDesk, blob: str, param: str) -> tuple[int, list[str]]
     """
     from understudy.dataset import check_file
 
-    result = check_file(files.blobs.path(blob), method="supervised")
+    result = check_file(files.blobs.path(blob), method=method)
     problems = result.problems
     if param == "validation_file":
         # Ten examples are needed to train, and fifty advised, not to measure.

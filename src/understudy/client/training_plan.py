@@ -9,14 +9,16 @@ from typing import Any
 
 from understudy.character.character import load_character
 from understudy.client.provider import Provider
-from understudy.errors import ConfigError, DatasetError
-from understudy.folder import CharacterFolder, typed
+from understudy.client.training_material import dataset_material, preference_material
+from understudy.errors import ConfigError
+from understudy.folder import CharacterFolder
 
 __all__ = ["TrainingPlan", "TrainingSettings", "choose_base", "plan_training"]
 
 OFFLINE_BASE = "understudy/mini"
 HOSTED_BASE = "gpt-4.1-mini-2025-04-14"
 DEFAULT_SEED = 1
+METHODS = ("supervised", "dpo")
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class TrainingSettings:
         learning_rate_multiplier: Times the base model's learning rate.
         suffix: Part of the model's name; ``None`` takes the character's name.
         again: Train although the same dataset and settings have a model already.
+        method: ``supervised`` learns the dataset's replies, ``dpo`` the preferences between two.
+        beta: Of ``dpo``: how strongly the model is held to the base.
+        preferences: Of ``dpo``: its file; ``None`` is ``preferences.jsonl`` of the character.
     """
 
     base_model: str | None = None
@@ -38,6 +43,9 @@ class TrainingSettings:
     seed: int = DEFAULT_SEED
     suffix: str | None = None
     again: bool = False
+    method: str = "supervised"
+    beta: float | None = None
+    preferences: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,7 @@ class TrainingPlan:
     fingerprint: str
     again: bool
     recipe: dict[str, Any]
+    method: str = "supervised"
 
 
 def plan_training(folder: CharacterFolder, provider: Provider, settings: TrainingSettings) -> TrainingPlan:
@@ -76,55 +85,59 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         DatasetError: The dataset is not built, or holds too few examples.
         ConfigError: A setting cannot be used.
     """
-    from understudy.dataset.manifest import hash_file, load_manifest, split_path
+    from understudy.dataset.manifest import hash_file
 
-    manifest = load_manifest(folder)
-    training, validation = split_path(folder, "training"), split_path(folder, "validation")
-    if not training.is_file():
-        raise DatasetError(
-            f"{training}: no such file. Build the dataset: understudy build {typed(folder.root)}"
-        )
-    counts = manifest.counts["training"]
-    _refuse_few(training, counts.examples, folder)
+    _refuse_settings(settings)
+    if settings.method == "dpo":
+        material = preference_material(folder, settings.preferences)
+    else:
+        material = dataset_material(folder)
     character = load_character(folder.character).name
     base = _absolute(settings.base_model, provider) if settings.base_model else choose_base(provider)
-    hyperparameters = _hyperparameters(base, provider, counts.examples, settings)
-    has_validation = validation.is_file() and validation.stat().st_size > 0
-    files = [training, validation] if has_validation else [training]
-    hashes = {path.name: hash_file(path) for path in files}
+    hyperparameters = _hyperparameters(base, provider, material.examples, settings)
+    hashes = {path.name: hash_file(path) for path in material.files}
     suffix = _slug(settings.suffix) if settings.suffix is not None else _slug(character)
-    billed = counts.tokens * int(hyperparameters["n_epochs"])
+    billed = material.tokens * int(hyperparameters["n_epochs"])
     price, note = _price(provider, base, billed)
     return TrainingPlan(
         character=character,
         base_model=base,
         provider=provider,
-        training_file=training,
-        validation_file=validation if has_validation else None,
+        training_file=material.training_file,
+        validation_file=material.validation_file,
         hashes=hashes,
         hyperparameters=hyperparameters,
         seed=settings.seed,
         suffix=suffix,
-        examples=counts.examples,
+        examples=material.examples,
         billed_tokens=billed,
         price_usd=price,
         price_note=note,
-        fingerprint=_fingerprint(hashes, base, provider, hyperparameters, settings.seed, suffix),
+        fingerprint=_fingerprint(
+            hashes, base, provider, hyperparameters, settings.seed, suffix, settings.method
+        ),
         again=settings.again,
-        recipe=_plain(manifest.recipe),
+        recipe=material.recipe,
+        method=settings.method,
     )
 
 
-def _refuse_few(training: Path, examples: int, folder: CharacterFolder) -> None:
-    """Every provider refuses such a file, but only after it was uploaded."""
-    from understudy.dataset.build import FEWEST_EXAMPLES
-
-    if examples < FEWEST_EXAMPLES:
-        raise DatasetError(
-            f"{training}: has {examples} example{'s' * (examples != 1)}; at least {FEWEST_EXAMPLES} are "
-            f"needed. Bring more dialogues: understudy import {typed(folder.root)} FILE, "
-            f"then understudy build {typed(folder.root)}"
-        )
+def _refuse_settings(settings: TrainingSettings) -> None:
+    """Settings that no provider takes, or that the method does not have."""
+    rate, beta = settings.learning_rate_multiplier, settings.beta
+    problems = []
+    if settings.method not in METHODS:
+        problems.append(f"--method {settings.method!r} is not one of {', '.join(METHODS)}.")
+    if rate is not None and not 0 < rate < float("inf"):
+        problems.append(f"--learning-rate-multiplier {rate:g} is not a number above 0.")
+    if beta is not None and not 0 < beta <= 2:
+        problems.append(f"--beta {beta:g} is not a number above 0 and at most 2.")
+    if settings.method == "supervised":
+        given = {"--beta": beta, "--preferences": settings.preferences}
+        names = [name for name, value in given.items() if value is not None]
+        problems += [f"{name} belongs to --method dpo." for name in names]
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def choose_base(provider: Provider) -> str:
@@ -164,17 +177,14 @@ def _hyperparameters(
     """
     from understudy.api.bases import recommended_hyperparameters
 
-    rate = settings.learning_rate_multiplier
-    if rate is not None and not 0 < rate < float("inf"):
-        raise ConfigError(f"--learning-rate-multiplier {rate:g} is not a number above 0.")
-
-    chosen = recommended_hyperparameters(_recommendation_key(base), examples)
+    chosen = recommended_hyperparameters(_recommendation_key(base), examples, settings.method)
     if provider.name != "local":
         chosen = {"n_epochs": chosen["n_epochs"]}
     given = {
         "n_epochs": settings.n_epochs,
         "batch_size": settings.batch_size,
         "learning_rate_multiplier": settings.learning_rate_multiplier,
+        "beta": settings.beta,
     }
     return chosen | {key: value for key, value in given.items() if value is not None}
 
@@ -217,12 +227,8 @@ def _fingerprint(
     hyperparameters: dict[str, Any],
     seed: int,
     suffix: str,
+    method: str,
 ) -> str:
-    parts = [hashes, base, provider.name, provider.base_url, hyperparameters, seed, suffix]
+    parts: list[Any] = [hashes, base, provider.name, provider.base_url, hyperparameters, seed, suffix]
+    parts += [method] if method != "supervised" else []
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _plain(recipe: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return dict(json.loads(json.dumps(asdict(recipe), default=str)))

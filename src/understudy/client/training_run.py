@@ -179,6 +179,7 @@ def _new_run(folder: CharacterFolder, plan: TrainingPlan) -> Path:
         "character": plan.character,
         "provider": {"name": plan.provider.name, "base_url": plan.provider.base_url},
         "base_model": plan.base_model,
+        "method": plan.method,
         "hyperparameters": plan.hyperparameters,
         "seed": plan.seed,
         "suffix": plan.suffix,
@@ -205,7 +206,7 @@ def _create_job(client: OpenAI, plan: TrainingPlan, run_folder: Path) -> dict[st
             model=plan.base_model,
             training_file=training,
             seed=plan.seed,
-            method={"type": "supervised", "supervised": {"hyperparameters": plan.hyperparameters}},  # type: ignore[arg-type]
+            method={"type": plan.method, plan.method: {"hyperparameters": plan.hyperparameters}},  # type: ignore[arg-type]
             metadata={RUN_KEY: run_folder.name},
             suffix=plan.suffix or openai.omit,
             validation_file=validation or openai.omit,
