@@ -187,6 +187,10 @@ def _add_model_routes(app: FastAPI, desks: Desks) -> None:
     async def delete_model(model: str) -> dict[str, Any]:
         return models.delete(model)
 
+    @app.get("/v1/understudy/weights/{model:path}")
+    async def model_weights(model: str) -> dict[str, Any]:
+        return models.weights(model)
+
 
 def _add_reply_routes(app: FastAPI, desks: Desks) -> None:
     @app.post("/v1/chat/completions")

@@ -149,6 +149,25 @@ class ModelDesk:
         shutil.rmtree(stored.adapter, ignore_errors=True)
         return {"id": name, "object": "model", "deleted": True}
 
+    def weights(self, name: str) -> dict[str, Any]:
+        """GET /v1/understudy/weights/{model}, an extension: where a tuned model lies on this machine.
+
+        Raises:
+            Problem: 404 unknown; 400 a base model, which holds no tuned weights.
+        """
+        stored = self.store.model(name)
+        if stored is None:
+            self.find(name)
+            raise bad_request(f"The model `{name}` is a base model; only tuned models are exported.", "model")
+        loadable = self._load_tuned(stored)
+        return {
+            "object": "understudy.weights",
+            "model": name,
+            "base_model": stored.base_source,
+            "base_directory": str(loadable.base),
+            "adapter_directory": str(loadable.adapter),
+        }
+
     def _is_installed(self, name: str) -> bool:
         try:
             resolve_base(name)
