@@ -21,6 +21,9 @@ PREFERENCE = tuple(
     for prefix in ("train", "valid", "full_valid")
     for kind in ("accuracy", "margin")
 )
+# Beyond OpenAI's: how often student and teacher find the same token likeliest.
+DISTILLATION = tuple(f"{prefix}_teacher_agreement" for prefix in ("train", "valid", "full_valid"))
+MEASURED = (*METRICS, *PREFERENCE, *DISTILLATION)
 # Beyond OpenAI's: what a progress display needs, and whoever looks for the right learning rate.
 SPEED = ("learned_tokens_per_second", "seconds_left", "memory_bytes", "gradient_norm", "learning_rate")
 
@@ -33,13 +36,15 @@ def message_event(message: str, level: str = "info") -> dict[str, Any]:
 def metrics_event(step: dict[str, Any]) -> dict[str, Any]:
     """One training step as the worker reported it."""
     data = {"step": step["step"], "total_steps": step["total_steps"]}
-    data |= {key: step[key] for key in METRICS + PREFERENCE + SPEED if step.get(key) is not None}
+    data |= {
+        key: step[key] for key in METRICS + PREFERENCE + DISTILLATION + SPEED if step.get(key) is not None
+    }
     return _event(step_message(data), "info", "metrics", data)
 
 
 def metrics_of(report: dict[str, Any]) -> dict[str, Any]:
     """The metrics of a checkpoint report."""
-    return {key: report[key] for key in ("step", *METRICS, *PREFERENCE) if report.get(key) is not None}
+    return {key: report[key] for key in ("step", *MEASURED) if report.get(key) is not None}
 
 
 def step_message(data: dict[str, Any]) -> str:

@@ -3,7 +3,11 @@
 from typing import Any
 
 from understudy.api.bases import TrainingAdvice
-from understudy.api.protocol import Hyperparameters, PreferenceHyperparameters
+from understudy.api.protocol import (
+    DistillationHyperparameters,
+    Hyperparameters,
+    PreferenceHyperparameters,
+)
 
 __all__ = [
     "automatic_batch_size",
@@ -43,12 +47,20 @@ def echo(wanted: Hyperparameters) -> dict[str, Any]:
         "batch_size": wanted.batch_size,
         "learning_rate_multiplier": wanted.learning_rate_multiplier,
     }
-    return shown | ({"beta": wanted.beta} if isinstance(wanted, PreferenceHyperparameters) else {})
+    for kind, key in (
+        (PreferenceHyperparameters, "beta"),
+        (DistillationHyperparameters, "on_policy_share"),
+    ):
+        if isinstance(wanted, kind):
+            shown[key] = getattr(wanted, key)
+    return shown
 
 
-def shown_method(method: str, numbers: dict[str, Any]) -> dict[str, Any]:
-    """The ``method`` of a job object."""
-    return {"type": method, method: {"hyperparameters": dict(numbers)}}
+def shown_method(
+    method: str, numbers: dict[str, Any], others: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The ``method`` of a job object; ``others`` are what it was told besides numbers."""
+    return {"type": method, method: {**(others or {}), "hyperparameters": dict(numbers)}}
 
 
 def shown_numbers(document: dict[str, Any]) -> dict[str, Any]:
@@ -71,6 +83,7 @@ def resolve(
         "batch_size": automatic_batch_size(examples),
         "learning_rate_multiplier": 1.0,
         "beta": 0.1,
+        "on_policy_share": 0.0,
         **advice.automatic,
         **(advice.dpo if method == "dpo" else {}),
     }

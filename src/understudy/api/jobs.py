@@ -84,8 +84,10 @@ class JobDesk:
         )
         _refuse_unsupported(wanted)
         model = await asyncio.to_thread(self.models.find_trainable, wanted.model)
+        teacher = await asyncio.to_thread(self.models.find_teacher, wanted.distillation)
         document = self._document(wanted, model)
-        plan = _plan(wanted, model, training, validation) | {"unanswered_request": mark.digest}
+        own = {"unanswered_request": mark.digest, "teacher": teacher}
+        plan = _plan(wanted, model, training, validation) | own
         event = message_event(f"Created fine-tuning job: {document['id']}")
         self.store.add_job(document, plan, event)
         if model.base.stands_in:
@@ -212,7 +214,7 @@ class JobDesk:
             "seed": wanted.seed if wanted.seed is not None else secrets.randbelow(2**31),
             "estimated_finish": None,
             "integrations": [],
-            "method": shown_method(wanted.method_type, shown),
+            "method": shown_method(wanted.method_type, shown, _taught_by(wanted)),
             "metadata": wanted.metadata,
         }
 
@@ -236,15 +238,22 @@ def _plan(
     }
 
 
+def _taught_by(wanted: JobRequest) -> dict[str, Any]:
+    """Of a job that distils: teacher and prompt, as they were given."""
+    body = wanted.distillation
+    return {"teacher_prompt": body.teacher_prompt, "teacher": body.teacher} if body else {}
+
+
 def _suffix(text: str | None) -> str:
     """The suffix as it stands in the model's name: letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", (text or "").lower()).strip("-")
 
 
 def _refuse_unsupported(wanted: JobRequest) -> None:
-    if wanted.method_type not in ("supervised", "dpo"):
+    if wanted.method_type == "reinforcement":
         raise bad_request(
-            f"The method '{wanted.method_type}' is not supported by this server. Use 'supervised' or 'dpo'.",
+            f"The method '{wanted.method_type}' is not supported by this server. Use 'supervised', 'dpo' "
+            "or 'distillation'.",
             "method.type",
             "unsupported_value",
         )

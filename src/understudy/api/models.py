@@ -16,6 +16,7 @@ from understudy.api.bases import (
     resolve_base,
 )
 from understudy.api.problem import Problem, bad_request, model_not_found
+from understudy.api.protocol import DistillationBody
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Store, StoredModel
 from understudy.errors import ModelError
@@ -111,6 +112,21 @@ class ModelDesk:
         except ModelError as error:
             raise bad_request(str(error), "model", "model_not_available") from error
         return TrainableModel(base, None, base.name if base.stands_in else name)
+
+    def find_teacher(self, wanted: DistillationBody | None) -> str | None:
+        """Directory of the model that teaches a job; ``None`` where it is the base, or nobody.
+
+        Raises:
+            Problem: 400 ``model_not_available``: it is unknown, not here, or tuned.
+        """
+        if wanted is None or wanted.teacher is None:
+            return None
+        try:
+            if wanted.teacher.startswith("ft:"):
+                raise ModelError(f"The model `{wanted.teacher}` is tuned; a teacher is a base model.")
+            return str(resolve_base(find_base(wanted.teacher, self.settings.default_base).source))
+        except ModelError as error:
+            raise bad_request(str(error), "method.distillation.teacher", "model_not_available") from error
 
     # --- the API's objects
 

@@ -6,8 +6,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 __all__ = [
+    "DistillationBody",
     "ChatMessage",
     "ChatRequest",
+    "DistillationHyperparameters",
     "Hyperparameters",
     "JobRequest",
     "PreferenceHyperparameters",
@@ -114,6 +116,12 @@ class PreferenceHyperparameters(Hyperparameters):
     beta: Annotated[Any, _number(0, 2, whole=False, open_low=True)] = "auto"
 
 
+class DistillationHyperparameters(Hyperparameters):
+    """How a job learns from a teacher; the share of conversations that the student answers itself."""
+
+    on_policy_share: Annotated[Any, _number(0, 1, whole=False)] = "auto"
+
+
 class _SupervisedBody(_Request):
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
 
@@ -122,10 +130,19 @@ class _PreferenceBody(_Request):
     hyperparameters: PreferenceHyperparameters = Field(default_factory=PreferenceHyperparameters)
 
 
+class DistillationBody(_Request):
+    """An extension: ``teacher`` (the base where it is left out) speaks under ``teacher_prompt``."""
+
+    teacher_prompt: str = Field(min_length=1, max_length=1_000_000)
+    teacher: str | None = Field(default=None, min_length=1)
+    hyperparameters: DistillationHyperparameters = Field(default_factory=DistillationHyperparameters)
+
+
 class _Method(_Request):
-    type: Literal["supervised", "dpo", "reinforcement"]
+    type: Literal["supervised", "dpo", "reinforcement", "distillation"]
     supervised: _SupervisedBody | None = None
     dpo: _PreferenceBody | None = None
+    distillation: DistillationBody | None = None
     reinforcement: dict[str, Any] | None = None
 
 
@@ -154,6 +171,21 @@ class JobRequest(_Request):
     def method_type(self) -> str:
         """The method's name; supervised where none is given."""
         return self.method.type if self.method is not None else "supervised"
+
+    @property
+    def distillation(self) -> DistillationBody | None:
+        """What a job that distils is told."""
+        return self.method.distillation if self.method and self.method_type == "distillation" else None
+
+    @model_validator(mode="after")
+    def _teacher_is_given(self) -> "JobRequest":
+        if self.method_type == "distillation" and self.distillation is None:
+            raise _fault(
+                "missing_required_parameter",
+                "Missing required parameter: 'method.distillation.teacher_prompt'.",
+                "method.distillation.teacher_prompt",
+            )
+        return self
 
 
 # --- chat -------------------------------------------------------------------------------------

@@ -253,13 +253,20 @@ class TrainingRunner:
                 "n_epochs": numbers["n_epochs"],
                 "batch_size": numbers["batch_size"],
                 "learning_rate": numbers["learning_rate_multiplier"] * row.base_learning_rate,
-                **({"beta": numbers["beta"]} if method == "dpo" else {}),
+                **{key: numbers[key] for key in ("beta", "on_policy_share") if key in numbers},
             },
+            "teacher": _teacher(job) if method == "distillation" else None,
             "lora": {"rank": rank, "alpha": int(plan["lora_alpha"] or 2 * rank), "dropout": 0.0},
             "max_tokens": plan["max_tokens"] or row.recommended.get("max_tokens", DEFAULT_MAX_TOKENS),
             "seed": job.document["seed"],
             "threads": self.settings.training_threads,
         }
+
+
+def _teacher(job: Job) -> dict[str, Any]:
+    """Who teaches a job that distils, as the training process is told."""
+    prompt = job.document["method"]["distillation"]["teacher_prompt"]
+    return {"prompt": prompt, "model": job.plan.get("teacher")}
 
 
 class _Report:

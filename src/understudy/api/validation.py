@@ -65,7 +65,8 @@ async def validate_job(job: Job, store: Store, files: FileDesk, settings: Server
         fail_job(store, job.id, f"The files could not be checked ({error}).", "server_error", None)
         return
     numbers = checked.hyperparameters
-    method = shown_method(job.document["method"]["type"], numbers)
+    kind = job.document["method"]["type"]
+    method = shown_method(kind, numbers, job.document["method"][kind])
     events = [message_event(text, "warn") for text in checked.warnings]
     store.change_job(
         job.id,
@@ -121,7 +122,8 @@ def _check_file(files: FileDesk, blob: str, param: str, method: str) -> tuple[in
     """
     from understudy.dataset import check_file
 
-    result = check_file(files.blobs.path(blob), method=method)
+    # What is distilled is a chat file as well: its replies say where the teacher is listened to.
+    result = check_file(files.blobs.path(blob), method="supervised" if method == "distillation" else method)
     problems = result.problems
     if param == "validation_file":
         # Ten examples are needed to train, and fifty advised, not to measure.

@@ -33,13 +33,25 @@ def train_command(
         float | None, typer.Option(help="Times the base model's own learning rate.")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="supervised (the dataset's replies) or dpo (preferences between two replies).")
+        str,
+        typer.Option(
+            help="supervised (the dataset's replies), dpo (preferences between two replies) or distillation "
+            "(what a teacher under the long prompt would say)."
+        ),
     ] = "supervised",
     preferences: Annotated[
         Path | None, typer.Option(help="dpo: pairs of replies. Default: NAME/preferences.jsonl.")
     ] = None,
     beta: Annotated[
         float | None, typer.Option(help="dpo: how strongly the base model holds, up to 2. Default: 0.1.")
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="distillation: a base with the same tokenizer. Default: the same."),
+    ] = None,
+    on_policy: Annotated[
+        float | None,
+        typer.Option(help="distillation: share that the student answers itself. Default: 0."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same data, same model.")] = 1,
     suffix: Annotated[
@@ -83,6 +95,8 @@ def train_command(
         method=method,
         beta=beta,
         preferences=preferences,
+        teacher=teacher,
+        on_policy_share=on_policy,
     )
     plan = plan_training(folder, whose, settings)
     if dry_run:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ __all__ = ["TrainingPlan", "TrainingSettings", "choose_base", "plan_training"]
 OFFLINE_BASE = "understudy/mini"
 HOSTED_BASE = "gpt-4.1-mini-2025-04-14"
 DEFAULT_SEED = 1
-METHODS = ("supervised", "dpo")
+METHODS = ("supervised", "dpo", "distillation")
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,12 @@ class TrainingSettings:
         learning_rate_multiplier: Times the base model's learning rate.
         suffix: Part of the model's name; ``None`` takes the character's name.
         again: Train although the same dataset and settings have a model already.
-        method: ``supervised`` learns the dataset's replies, ``dpo`` the preferences between two.
+        method: ``supervised`` learns the dataset's replies, ``dpo`` the preferences between two,
+            ``distillation`` what a teacher under the long prompt would say.
         beta: Of ``dpo``: how strongly the model is held to the base.
         preferences: Of ``dpo``: its file; ``None`` is ``preferences.jsonl`` of the character.
+        teacher: Of ``distillation``: a base model; ``None`` is the one that is trained.
+        on_policy_share: Of ``distillation``: of conversations that are learned with own replies.
     """
 
     base_model: str | None = None
@@ -46,6 +49,8 @@ class TrainingSettings:
     method: str = "supervised"
     beta: float | None = None
     preferences: Path | None = None
+    teacher: str | None = None
+    on_policy_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,12 @@ class TrainingPlan:
     again: bool
     recipe: dict[str, Any]
     method: str = "supervised"
+    teaching: dict[str, Any] = field(default_factory=dict)
+
+    def as_method(self) -> dict[str, Any]:
+        """The ``method`` of the job's request."""
+        body = {**self.teaching, "hyperparameters": self.hyperparameters}
+        return {"type": self.method, self.method: body}
 
 
 def plan_training(folder: CharacterFolder, provider: Provider, settings: TrainingSettings) -> TrainingPlan:
@@ -92,15 +103,19 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         material = preference_material(folder, settings.preferences)
     else:
         material = dataset_material(folder)
-    character = load_character(folder.character).name
+    character = load_character(folder.character)
+    teaching: dict[str, Any] = {}
+    if settings.method == "distillation":
+        _refuse_hosted(provider)
+        teaching = {"teacher_prompt": character.long_prompt(), "teacher": settings.teacher}
     base = _absolute(settings.base_model, provider) if settings.base_model else choose_base(provider)
     hyperparameters = _hyperparameters(base, provider, material.examples, settings)
     hashes = {path.name: hash_file(path) for path in material.files}
-    suffix = _slug(settings.suffix) if settings.suffix is not None else _slug(character)
+    suffix = _slug(settings.suffix) if settings.suffix is not None else _slug(character.name)
     billed = material.tokens * int(hyperparameters["n_epochs"])
     price, note = _price(provider, base, billed)
     return TrainingPlan(
-        character=character,
+        character=character.name,
         base_model=base,
         provider=provider,
         training_file=material.training_file,
@@ -114,17 +129,19 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         price_usd=price,
         price_note=note,
         fingerprint=_fingerprint(
-            hashes, base, provider, hyperparameters, settings.seed, suffix, settings.method
+            hashes, base, provider, hyperparameters, settings.seed, suffix, settings.method, teaching
         ),
         again=settings.again,
         recipe=material.recipe,
         method=settings.method,
+        teaching=teaching,
     )
 
 
 def _refuse_settings(settings: TrainingSettings) -> None:
     """Settings that no provider takes, or that the method does not have."""
     rate, beta = settings.learning_rate_multiplier, settings.beta
+    share = settings.on_policy_share
     problems = []
     if settings.method not in METHODS:
         problems.append(f"--method {settings.method!r} is not one of {', '.join(METHODS)}.")
@@ -132,12 +149,23 @@ def _refuse_settings(settings: TrainingSettings) -> None:
         problems.append(f"--learning-rate-multiplier {rate:g} is not a number above 0.")
     if beta is not None and not 0 < beta <= 2:
         problems.append(f"--beta {beta:g} is not a number above 0 and at most 2.")
-    if settings.method == "supervised":
-        given = {"--beta": beta, "--preferences": settings.preferences}
-        names = [name for name, value in given.items() if value is not None]
-        problems += [f"{name} belongs to --method dpo." for name in names]
+    if share is not None and not 0 <= share <= 1:
+        problems.append(f"--on-policy {share:g} is not a share from 0 to 1.")
+    for method, given in (
+        ("dpo", {"--beta": beta, "--preferences": settings.preferences}),
+        ("distillation", {"--teacher": settings.teacher, "--on-policy": share}),
+    ):
+        names = [name for name, value in given.items() if value is not None and settings.method != method]
+        problems += [f"{name} belongs to --method {method}." for name in names]
     if problems:
         raise ConfigError("\n".join(problems))
+
+
+def _refuse_hosted(provider: Provider) -> None:
+    if provider.name == "openai":
+        raise ConfigError(
+            "OpenAI has no method 'distillation'. Leave --provider out to train on this machine."
+        )
 
 
 def choose_base(provider: Provider) -> str:
@@ -185,6 +213,7 @@ def _hyperparameters(
         "batch_size": settings.batch_size,
         "learning_rate_multiplier": settings.learning_rate_multiplier,
         "beta": settings.beta,
+        "on_policy_share": settings.on_policy_share,
     }
     return chosen | {key: value for key, value in given.items() if value is not None}
 
@@ -228,7 +257,9 @@ def _fingerprint(
     seed: int,
     suffix: str,
     method: str,
+    teaching: dict[str, Any],
 ) -> str:
     parts: list[Any] = [hashes, base, provider.name, provider.base_url, hyperparameters, seed, suffix]
     parts += [method] if method != "supervised" else []
+    parts += [teaching] if teaching else []
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -206,7 +206,7 @@ def _create_job(client: OpenAI, plan: TrainingPlan, run_folder: Path) -> dict[st
             model=plan.base_model,
             training_file=training,
             seed=plan.seed,
-            method={"type": plan.method, plan.method: {"hyperparameters": plan.hyperparameters}},  # type: ignore[arg-type]
+            method=plan.as_method(),  # type: ignore[arg-type]
             metadata={RUN_KEY: run_folder.name},
             suffix=plan.suffix or openai.omit,
             validation_file=validation or openai.omit,

@@ -140,6 +140,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
     resumed, progress = _resume(spec, channel, tuned, optimizer)
     longest = max(len(example.ids) for example in training.examples)
     per_epoch = steps_per_epoch(len(training.examples), spec.batch_size)
+    head = model.get_output_embeddings()
     job = Job(
         spec,
         channel,
@@ -150,7 +151,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
         accelerator,
         tuned,
         objective,
-        Learner(tuned, wrapped, model.get_output_embeddings(), placement.device, renderer),
+        Learner(tuned, wrapped, head, placement.device, renderer, accelerator.autocast),
         optimizer,
         micro_batch_tokens(need, memory, longest),
         progress,

@@ -1,6 +1,7 @@
 """Objective: what a job learns from its examples, and how a batch is measured."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,7 @@ class Learner:
         tuned: The model with its adapter.
         wrapped: What is called in a step; carries gradients across processes.
         head: The output projection inside ``tuned``.
+        autocast: Opens the precision of the job, for calls that do not go through ``wrapped``.
         interrupted: Raises when the job is asked to stop; for work outside steps.
     """
 
@@ -33,6 +35,7 @@ class Learner:
         head: Any,
         device: "torch.device",
         renderer: "Renderer",
+        autocast: Callable[[], AbstractContextManager[Any]] = nullcontext,
         interrupted: Callable[[], None] = lambda: None,
     ) -> None:
         self.tuned = tuned
@@ -40,6 +43,7 @@ class Learner:
         self.head = head
         self.device = device
         self.renderer = renderer
+        self.autocast = autocast
         self.interrupted = interrupted
 
 

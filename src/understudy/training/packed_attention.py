@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from understudy.inference.shared_attention import can_share
+from understudy.inference.shared_attention import attend, can_share
 
 if TYPE_CHECKING:
     import torch
@@ -84,13 +84,8 @@ def _attend(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple["torch.Tensor", None]:
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
-
     if _layout is None:
-        output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
-        return output, None
+        return attend(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
     return attend_packed(query, key, value, _layout, scaling, dropout), None
 
 
