@@ -22,7 +22,7 @@ from understudy.training.lora import adapter_files, add_lora
 from understudy.training.packed_attention import pack_attention
 from understudy.training.packing import group_by_prefix, packed_tokens, shareable
 from understudy.training.predictions import predict
-from understudy.training.schedule import LossWatch, rate_at
+from understudy.training.schedule import rate_at
 from understudy.training.spec import Lora
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")
@@ -201,18 +201,6 @@ def test_the_learning_rate_warms_up_peaks_and_falls_to_a_tenth() -> None:
     assert rates[-1] == pytest.approx(0.1, abs=0.01)
     assert all(a >= b for a, b in itertools.pairwise(rates[5:]))
     assert rate_at(0, 1, 1.0) == 1.0
-
-
-def test_the_watch_lets_noise_pass_and_stops_what_is_lost() -> None:
-    watch = LossWatch()
-    for step, loss in enumerate([3.0, 9.0, 2.0, 8.0, 8.0, 8.0, 8.0, 2.0]):
-        watch.look(loss, step, 1e-4)
-    for step in range(4):
-        watch.look(8.0, step, 1e-4)
-    with pytest.raises(JobFailed, match="learning rate"):
-        watch.look(8.0, 5, 1e-4)
-    with pytest.raises(JobFailed, match="not a number"):
-        LossWatch().look(float("nan"), 1, 1e-4)
 
 
 def test_a_base_beyond_memory_is_refused_with_the_sum(tiny_model: Callable[[str], Path]) -> None:
