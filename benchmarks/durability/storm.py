@@ -173,7 +173,7 @@ class Storm:
     def _create(self, client: openai.OpenAI) -> str:
         content = self._job.training_file.read_bytes()
         file = client.files.create(file=("train.jsonl", content), purpose="fine-tune")
-        numbers: Any = {"n_epochs": self._job.n_epochs, "batch_size": 8, "learning_rate_multiplier": 1.0}
+        numbers: Any = {"n_epochs": self._job.n_epochs, "batch_size": 8, "learning_rate_multiplier": 100.0}
         job = client.fine_tuning.jobs.create(
             model="gpt-4o-mini-2024-07-18", training_file=file.id, seed=7,
             hyperparameters=numbers | {"lora_rank": 4},

@@ -9,11 +9,18 @@ from typing import Any
 
 from understudy.errors import UnderstudyError
 
-__all__ = ["write_bytes", "write_json", "write_jsonl", "write_text"]
+__all__ = ["copy_file", "write_bytes", "write_chunks", "write_json", "write_jsonl", "write_text"]
+
+CHUNK_BYTES = 1024 * 1024
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Replace ``path`` with ``data`` in one step; what was there survives any failure.
+    """``write_chunks`` for bytes that are in memory."""
+    write_chunks(path, (data,))
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes]) -> None:
+    """Replace ``path`` with the chunks in one step; what was there survives any failure, also of theirs.
 
     Raises:
         UnderstudyError: The folder cannot be written, or the disk is full.
@@ -27,7 +34,7 @@ def write_bytes(path: Path, data: bytes) -> None:
         ) from error
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            file.writelines(chunks)
             file.flush()
             os.fsync(file.fileno())
         Path(beside).chmod(0o644)
@@ -53,4 +60,10 @@ def write_json(path: Path, value: Mapping[str, Any] | list[Any]) -> None:
 
 def write_jsonl(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """``write_bytes`` for one JSON object a line."""
-    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_chunks(path, ((json.dumps(row, ensure_ascii=False) + "\n").encode("utf-8") for row in rows))
+
+
+def copy_file(source: Path, path: Path) -> None:
+    """``write_chunks`` with the content of another file, in bounded memory."""
+    with source.open("rb") as file:
+        write_chunks(path, iter(lambda: file.read(CHUNK_BYTES), b""))

@@ -39,3 +39,16 @@ def own_server(tmp_path, base_directory) -> Iterator[RunningServer]:
 def client(server) -> Iterator[openai.OpenAI]:
     with server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def real(tmp_path_factory) -> Iterator[RunningServer]:
+    """A server with real workers; skipped where the embedded model is not installed."""
+    miniatures = pytest.importorskip("understudy_miniatures")
+    pytest.importorskip("torch")
+    if "mini" not in miniatures.names():
+        pytest.skip("the embedded model's weights are not in this checkout")
+    server = RunningServer(tmp_path_factory.mktemp("real") / "home", Path("understudy/mini"), fakes=False)
+    server.start()
+    yield server
+    server.stop()

@@ -24,6 +24,7 @@ class RunningServer:
     process: subprocess.Popen | None = None
     fakes: bool = True
     options: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
 
     def start(self) -> None:
         command = [sys.executable, "-m", "understudy.api", "--port", "0", "--base", str(self.base)]
@@ -35,6 +36,7 @@ class RunningServer:
             "UNDERSTUDY_HOME": str(self.home),
             "UNDERSTUDY_SERVER_TOKEN": self.token,
             "FAKE_CANCELLED": str(self.home / "cancelled.txt"),
+            **self.environment,
         }
         self.home.mkdir(exist_ok=True)
         with open(self.home / "log.txt", "ab") as log:
@@ -105,3 +107,14 @@ def wait_for(client: openai.OpenAI, job_id: str, *states: str, seconds: float = 
             return job
         time.sleep(0.05)
     raise AssertionError(f"{job_id} is still {job.status}: {job.error}")
+
+
+def wait_for_batch(client: openai.OpenAI, batch_id: str, seconds: float = 20.0):
+    """The batch once it has ended."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        batch = client.batches.retrieve(batch_id)
+        if batch.status in ("completed", "failed", "expired", "cancelled"):
+            return batch
+        time.sleep(0.03)
+    raise AssertionError(f"{batch_id} is still {batch.status}")

@@ -181,7 +181,7 @@ def test_many_requests_share_one_process(server):
         ({"stop": 5}, 400, "invalid_type", "stop"),
         ({"top_logprobs": 3}, 400, None, "top_logprobs"),
         ({"logprobs": True, "top_logprobs": 21}, 400, "integer_above_max_value", "top_logprobs"),
-        ({"frequency_penalty": 3}, 400, "integer_above_max_value", "frequency_penalty"),
+        ({"frequency_penalty": 3}, 400, "decimal_above_max_value", "frequency_penalty"),
         ({"presence_penalty": -2.5}, 400, "decimal_below_min_value", "presence_penalty"),
         ({"stream_options": {"include_usage": True}}, 400, None, "stream_options"),
         ({"stream": True, "stream_options": {"x": 1}}, 400, "unknown_parameter", "stream_options.x"),

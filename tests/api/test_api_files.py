@@ -1,10 +1,16 @@
 """Files: what is taken, what is refused and how, and what comes back."""
 
+import io
 import json
+import time
 
 import openai
 import pytest
 from running_server import chat_lines
+
+from understudy.api.files import FileDesk
+from understudy.api.settings import ServerSettings
+from understudy.api.store import Store
 
 
 def upload(client, content: bytes, name: str = "chats.jsonl", purpose: str = "fine-tune", **more):
@@ -111,6 +117,23 @@ def test_keeps_an_expiry_that_was_asked_for(client):
     with pytest.raises(openai.BadRequestError) as caught:
         upload(client, chat_lines(), expires_after={"anchor": "created_at", "seconds": 1})
     assert caught.value.param == "expires_after[seconds]"
+
+
+def test_an_expired_file_is_gone_with_its_bytes(tmp_path, monkeypatch):
+    settings = ServerSettings(home=tmp_path)
+    store = Store(settings.store_path)
+    files = FileDesk(settings, store)
+    short = files.record(files.receive(io.BytesIO(chat_lines()), "a.jsonl", "fine-tune", 3600))
+    kept = files.record(files.receive(io.BytesIO(chat_lines(11)), "b.jsonl", "fine-tune", None))
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 3601)
+
+    assert store.file(short.id) is None
+    files.produce(b"x", "c.txt", "user_data")  # Any new file sweeps.
+
+    assert not files.path(short).exists()
+    assert files.path(kept).exists()
+    store.close()
 
 
 def test_a_form_without_a_file_is_refused_in_the_envelope(client):

@@ -305,6 +305,13 @@ def test_a_paused_job_goes_on_where_it_stopped(server):
         while not any(m.startswith("Step 2/12") for m in messages(client, job.id)):
             pass
         assert client.fine_tuning.jobs.pause(job.id).status == "paused"
+        while not (snapshots := client.fine_tuning.jobs.checkpoints.list(job.id).data):
+            assert client.fine_tuning.jobs.retrieve(job.id).status == "paused"
+        snapshot = snapshots[0].fine_tuned_model_checkpoint
+        assert snapshot.endswith(f":ckpt-step-{snapshots[0].step_number}")
+        said = [{"role": "user", "content": "hi"}]
+        reply = client.chat.completions.create(model=snapshot, messages=said)
+        assert reply.choices[0].message.content == "tuned hi"
         client.fine_tuning.jobs.resume(job.id)
 
         assert wait_for(client, job.id).status == "succeeded"

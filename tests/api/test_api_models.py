@@ -2,6 +2,7 @@
 
 import json
 import time
+from pathlib import Path
 
 import openai
 import pytest
@@ -76,6 +77,19 @@ def test_a_model_on_a_changed_base_is_refused_with_the_reason(client, tmp_path):
     ):
         with pytest.raises(openai.NotFoundError, match="Train it again"):
             call()
+
+
+def test_a_job_goes_on_from_a_model_that_is_deleted_meanwhile(client, server, tuned):
+    file = client.files.create(file=("a.jsonl", chat_lines(12, "FAKE_SLOW")), purpose="fine-tune")
+    job = client.fine_tuning.jobs.create(model=tuned, training_file=file.id)
+
+    client.models.delete(tuned)
+
+    spec = json.loads(
+        (server.home / "jobs" / wait_for(client, job.id, "running").id / "spec.json").read_text()
+    )
+    assert (Path(spec["adapter"]) / "adapter_model.safetensors").is_file()
+    client.fine_tuning.jobs.cancel(job.id)
 
 
 def test_training_on_keeps_the_learning_rate_of_the_base(client, server, tuned):

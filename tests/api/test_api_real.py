@@ -12,19 +12,6 @@ from running_server import RunningServer, chat_lines, wait_for
 EXAMPLE = Path(__file__).parents[2] / "examples" / "openai_client.py"
 
 
-@pytest.fixture(scope="module")
-def real(tmp_path_factory):
-    """A server with real workers; skipped where the embedded model is not installed."""
-    miniatures = pytest.importorskip("understudy_miniatures")
-    pytest.importorskip("torch")
-    if "mini" not in miniatures.names():
-        pytest.skip("the embedded model's weights are not in this checkout")
-    server = RunningServer(tmp_path_factory.mktemp("real") / "home", Path("understudy/mini"), fakes=False)
-    server.start()
-    yield server
-    server.stop()
-
-
 def test_a_program_with_nothing_but_the_openai_package_trains_and_chats(real, tmp_path):
     training = tmp_path / "train.jsonl"
     training.write_bytes(chat_lines(12))

@@ -11,6 +11,7 @@ from understudy.api.results import results_csv
 from understudy.api.settings import ServerSettings, is_loopback
 from understudy.api.workers import worker_environment
 from understudy.errors import ConfigError, ModelError
+from understudy.secret import Secret
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_the_result_file_keeps_the_last_row_of_a_repeated_step():
 def test_other_interfaces_need_a_token():
     with pytest.raises(ConfigError, match="token"):
         ServerSettings(host="0.0.0.0", token=None)
-    assert ServerSettings(host="0.0.0.0", token="x").token == "x"
+    assert ServerSettings(host="0.0.0.0", token=Secret("x")).token.reveal() == "x"
 
 
 @pytest.mark.parametrize(

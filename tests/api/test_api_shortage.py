@@ -1,6 +1,8 @@
 """Shortage: a full disk and memory that runs out end in a failed job with a reason, for real."""
 
+import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -110,3 +112,34 @@ def _fill(path: Path) -> None:
                     os.fsync(file.fileno())
             except OSError:
                 continue
+
+
+@pytest.mark.skipif(
+    Path("/dev/nvidia0").exists(), reason="where there is a GPU, the training process decides"
+)
+def test_a_base_beyond_this_machines_memory_is_refused_before_the_job_starts_with_the_sum(
+    own_server, tmp_path
+):
+    """Its weights are a hole in a file: 600 GB that take no space."""
+    base = tmp_path / "huge"
+    base.mkdir()
+    shape = {"hidden_size": 8192, "num_hidden_layers": 80, "intermediate_size": 28672, "vocab_size": 128256}
+    (base / "config.json").write_text(json.dumps({"model_type": "llama"} | shape))
+    numbers = 300_000_000_000
+    tensor = {"dtype": "BF16", "shape": [numbers], "data_offsets": [0, 2 * numbers]}
+    header = json.dumps({"weight": tensor}).encode()
+    with (base / "model.safetensors").open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + 2 * numbers)
+    with own_server.client() as client:
+        file = client.files.create(file=("a.jsonl", chat_lines()), purpose="fine-tune")
+        job = client.fine_tuning.jobs.create(model=str(base), training_file=file.id)
+        failed = wait_for(client, job.id, seconds=60)
+        told = [event.message for event in client.fine_tuning.jobs.list_events(job.id, limit=100)]
+
+    assert (failed.status, failed.error.code, failed.error.param) == ("failed", "out_of_memory", "model")
+    sums = (
+        r"weights 558\.8 \+ adapter with optimizer \d\.\d = 5\d\d\.\d GiB, and this machine has \d+\.\d GiB"
+    )
+    assert re.search(sums, failed.error.message)
+    assert "Fine-tuning job started" not in told

@@ -184,3 +184,69 @@ def test_rendering_and_datasets_need_no_torch():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def bad_file(tmp_path):
+    path = tmp_path / "chats.jsonl"
+    rows = [
+        {"conversations": [{"from": "human", "value": f"Hi {i}"}, {"from": "gpt", "value": "Ho"}]}
+        for i in range(50)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n{oops\n")
+    return path
+
+
+def test_check_mends_to_a_new_file_and_checks_that(tmp_path):
+    path = bad_file(tmp_path)
+    result = run("check", path, "--fix", tmp_path / "mended.jsonl")
+    assert result.exit_code == 0, result.output
+    assert "mended: ShareGPT conversation written as messages (50 x)" in result.output
+    assert f"left out: {path}:51: is not JSON" in result.output
+    assert "0 errors, 0 warnings: the file can be trained on." in result.output
+    assert len((tmp_path / "mended.jsonl").read_text().splitlines()) == 50
+    assert isinstance(run("check", path, "--fix", tmp_path / "mended.jsonl").exception, ConfigError)
+
+
+def test_check_shows_codes_tokens_of_families_epochs_and_prices(tmp_path):
+    path = tmp_path / "few.jsonl"
+    rows = [
+        [{"role": "user", "content": f"Hi {i}"}, {"role": "assistant", "content": "Ho"}] for i in range(12)
+    ]
+    path.write_text("\n".join(json.dumps({"messages": row}) for row in rows))
+    flags = ("--model", "gpt-4o-mini", "--model", "gpt-3.5-turbo", "--price", "Nebius=0.5")
+    result = run("check", path, *flags)
+    assert "[few_examples]" in result.output
+    assert "tokens as gpt-3.5-turbo counts them" in result.output
+    assert "8 epochs if the service chooses" in result.output
+    assert re.search(r"\$\S+  Nebius: .* 0\.50 per million \(yours", result.output)
+    values = json.loads(run("check", path, *flags, "--json").stdout)
+    assert values["auto_epochs"] == 8
+    assert set(values["tokens_by_model"]) == {"gpt-4o-mini", "gpt-3.5-turbo"}
+    assert values["quotes"][0]["place"] == "OpenAI"
+    assert run("check", path, "--strict").exit_code == 1
+    assert isinstance(run("check", path, "--price", "Nebius").exception, ConfigError)
+
+
+def test_check_looks_for_test_lines_beside_a_built_training_file(built, tmp_path):
+    folder = shutil.copytree(built, tmp_path / "copy")
+    training, test = folder / "dataset/training.jsonl", folder / "dataset/test.jsonl"
+    assert f"looked for lines of {test}" in run("check", training).output
+    with training.open("a") as file:
+        file.write(test.read_text().splitlines()[0] + "\n")
+    result = run("check", training)
+    assert re.search(
+        r"training\.jsonl:\d+: warning: .*nearly the same as a line of test\.jsonl:1", result.output
+    )
+
+
+def test_build_mixes_prompts_and_shows_pictures(built, tmp_path):
+    folder = shutil.copytree(built, tmp_path / "copy")
+    result = run(
+        "build", folder, "--mix", "identity=0.5,full=0.1", "--shape", "windows", "--most-protective", 0.05
+    )
+    assert "10% with the long one" in result.output
+    assert re.search(r"protective +\d+ +[45]% █", result.output)
+    assert "learned        all: every reply is learned" in result.output
+    assert (folder / "dataset/picture.svg").read_text().startswith("<svg")
+    for wrong in ("identity", "identity=x", "short=0.1", "identity=-1"):
+        assert isinstance(run("build", folder, "--mix", wrong).exception, ConfigError)

@@ -244,3 +244,50 @@ def test_this_machine_gets_a_recommendation():
 
     assert "/" in recommendation.model
     assert recommendation.reason
+
+
+def test_several_files_and_folders_are_imported_and_the_unreadable_named(tmp_path):
+    (tmp_path / "show").mkdir()
+    (tmp_path / "show/1.txt").write_text(SCRIPT, encoding="utf-8")
+    (tmp_path / "show/2.txt").write_text(SCRIPT.replace("time", "hour"), encoding="utf-8")
+    (tmp_path / "show/.hidden").write_bytes(b"\0")
+    (tmp_path / "other.txt").write_text("Ann: Hi.\nBob: Ho.\n", encoding="utf-8")
+    run("init", "iroh")
+
+    result = run("import", "iroh", "show", "other.txt")
+    reports = json.loads(run("import", "iroh", "show", "other.txt", "--dry-run", "--json").stdout)
+
+    assert "left out: other.txt: nobody called 'Iroh' speaks in it" in result.stderr
+    assert [report["known"] for report in reports] == [1, 1]
+    assert result.stdout.count("Next:") == 1
+    with pytest.raises(DialogueError, match="None of the 2 files could be imported"):
+        run("import", "iroh", "other.txt", "other.txt")
+
+
+def test_lines_are_written_for_correction_and_never_over_a_file(tmp_path):
+    book = '"Tea?" asked Iroh.\n\n"No," he said.\n\n"Why?" asked Zuko.\n\n"Because," said Iroh.\n\n'
+    (tmp_path / "book.txt").write_text(book * 3)
+    run("init", "iroh")
+
+    result = run("import", "iroh", "book.txt", "--dry-run", "--format", "novel", "--write-lines", "lines.csv")
+
+    assert "line whose speaker is unsure" in result.stdout
+    assert "fill in the speakers" in result.stdout
+    assert "?,No.,,0,book.txt:3" in (tmp_path / "lines.csv").read_text()
+    with pytest.raises(ConfigError, match=r"lines\.csv: exists already"):
+        run("import", "iroh", "book.txt", "--write-lines", "lines.csv")
+
+
+def test_swipes_are_announced(tmp_path):
+    rows = [
+        {"user_name": "Zuko", "character_name": "Iroh"},
+        {"name": "Zuko", "is_user": True, "mes": "Tea?"},
+        {"name": "Iroh", "is_user": False, "mes": "Always.", "swipes": ["No.", "Always."]},
+    ]
+    (tmp_path / "chat.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    run("init", "iroh")
+
+    output = run("import", "iroh", "chat.jsonl").stdout
+
+    assert "swipes: 1 that were not kept" in output
+    assert "Added 1 preference pair to iroh/preferences.jsonl." in output

@@ -74,10 +74,10 @@ def test_ctrl_c_keeps_what_is_finished(folder, home):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Stopped. Every finished dialogue is kept" in said
+    assert "Stopped. Every answer is kept" in said
     assert "Traceback" not in said
     assert (folder / "dialogues.jsonl").read_bytes() == before
-    done = len((folder / "taught.jsonl").read_text(encoding="utf-8").splitlines())
+    done = (folder / "calls.jsonl").read_text(encoding="utf-8").count('"finished"')
     assert 15 <= done < 60
     result = json.loads(understudy(*words, "--json", home=home).stdout)
     assert result["fresh"] == 60 - done
@@ -105,7 +105,7 @@ def test_nothing_is_spent_unasked(folder, home):
     assert "sk-canary" not in refused.stderr + told.stdout + told.stderr
     without = understudy(*words, home=home, OPENAI_API_KEY="")
     assert without.returncode == 2
-    assert not (folder / "taught.jsonl").exists()
+    assert not (folder / "calls.jsonl").exists()
 
 
 def test_a_server_that_is_not_there_is_one_message(folder, home):

@@ -30,7 +30,7 @@ def test_starts_one_server_and_finds_it_again(home):
     first = ensure_server()
 
     assert first.base_url.startswith("http://127.0.0.1:")
-    assert len(first.token) > 30
+    assert len(first.token.reveal()) > 30
     assert ensure_server() == first
     assert find_server() == first
     assert (home / "server.json").stat().st_mode & 0o777 == 0o600

@@ -19,7 +19,12 @@ def tempting_environment(monkeypatch):
 def test_nothing_named_stays_on_this_machine():
     for name in (None, "local"):
         provider = resolve_provider(name)
-        assert (provider.name, provider.base_url, provider.api_key, provider.paid) == ("local", "", "", False)
+        assert (provider.name, provider.base_url, provider.api_key.reveal(), provider.paid) == (
+            "local",
+            "",
+            "",
+            False,
+        )
 
 
 def test_connecting_without_a_name_reaches_the_local_server(server):
@@ -37,7 +42,7 @@ def test_openai_is_used_only_where_it_is_named():
 
     provider = resolve_provider("openai", allow_paid=True)
 
-    assert (provider.base_url, provider.api_key, provider.paid) == (
+    assert (provider.base_url, provider.api_key.reveal(), provider.paid) == (
         "https://api.openai.com/v1",
         "sk-canary",
         True,
@@ -52,11 +57,11 @@ def test_openai_without_a_key_says_which_to_set(monkeypatch):
 
 
 def test_a_server_by_url_gets_its_own_key_and_never_openais(monkeypatch):
-    assert resolve_provider("http://127.0.0.1:8000/v1").api_key == "none"
+    assert resolve_provider("http://127.0.0.1:8000/v1").api_key.reveal() == "none"
     monkeypatch.setenv("UNDERSTUDY_API_KEY", "for-mine")
     assert resolve_provider("http://127.0.0.1:8000/v1/").base_url == "http://127.0.0.1:8000/v1"
-    assert resolve_provider("http://127.0.0.1:8000/v1").api_key == "for-mine"
-    assert resolve_provider("http://127.0.0.1:8000/v1", api_key="given").api_key == "given"
+    assert resolve_provider("http://127.0.0.1:8000/v1").api_key.reveal() == "for-mine"
+    assert resolve_provider("http://127.0.0.1:8000/v1", api_key="given").api_key.reveal() == "given"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import time
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from understudy.errors import ModelError, RenderingError
 from understudy.rendering import DEFAULT_TEMPLATE, ChatTemplate, Renderer, Tokenizer
-from understudy.rendering import template as template_module
+from understudy.rendering import budget as budget_module
 from understudy.rendering.capabilities import probe_capabilities
 
 TALK = [{"role": "user", "content": "Hello there."}, {"role": "assistant", "content": "Good morrow!"}]
@@ -159,9 +161,51 @@ def test_a_template_cannot_reach_python(source):
     "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
 ])  # fmt: skip
 def test_a_template_cannot_run_or_write_for_ever(source, monkeypatch):
-    monkeypatch.setattr(template_module, "STEPS_LIMIT", 200_000)
+    monkeypatch.setattr(budget_module, "STEPS_LIMIT", 200_000)
     with pytest.raises((RenderingError, ModelError)):
         render(source)
+
+
+DOUBLED = "{% set ns = namespace(a=START) %}{% for i in range(60) %}{% set ns.a = STEP %}{% endfor %}"
+
+
+@pytest.mark.parametrize("source", [
+    DOUBLED.replace("START", "'aa'").replace("STEP", "ns.a ~ ns.a"),
+    DOUBLED.replace("START", "'aa'").replace("STEP", "ns.a + ns.a"),
+    DOUBLED.replace("START", "[1]").replace("STEP", "[ns.a, ns.a]") + "{{ ns.a | tojson }}",
+    DOUBLED.replace("START", "(1,)").replace("STEP", "(ns.a, ns.a)") + "{{ {ns.a: 1} }}",
+    DOUBLED.replace("START", "(1,)").replace("STEP", "(ns.a, ns.a)") + "{{ ns.a == [ns.a] }}",
+    "{{ '%999999999d' % 1 }}", "{{ '{:999999999}'.format(1) }}", "{{ '%999999999s' | format('a') }}",
+    "{{ ('a' * 99999) | replace('a', 'b' * 99999) }}", "{{ ('a' * 99999).replace('', 'b' * 99999) }}",
+    "{{ range(99999) | join('a' * 99999) }}", "{{ ''.join(['a' * 99999] * 99999) }}",
+    "{{ ('a\n' * 99999) | indent(99999) }}", "{{ [[[1]]] | tojson(indent=10**8) }}",
+    "{{ 1 | round(10**9, 'ceil') }}", "{{ ('f' * 3999999) | int(0, 16) // 3 }}", "{{ lipsum(99999) }}",
+    "{% set x %}{% for i in range(99999) %}" + "A" * 9999 + "{% endfor %}{% endset %}",
+    "{{ ([[1]] * 99999) | sum(start=[]) }}",
+    "{{ " + "(" * 9999 + ")" * 9999 + " }}", "{{ " + "9" * 9999 + " }}",
+    "{% for a in b %}" * 50 + "{% endfor %}" * 50, "x" * 999_999,
+])  # fmt: skip
+def test_no_way_to_grow_is_free(source):
+    began = time.monotonic()
+    tracemalloc.start()
+    try:
+        with pytest.raises((RenderingError, ModelError)):
+            render(source)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert time.monotonic() - began < 5
+
+
+def test_a_long_conversation_may_be_copied_as_often_as_templates_do():
+    source = (
+        "{% set ns = namespace(seen=[]) %}{% for m in messages %}{% set ns.seen = ns.seen + [m] %}"
+        "{% set text = m.content.split('</think>')[-1].lstrip('\\n') | trim %}"
+        "{{ '<' + m.role + '>' ~ text + '|' }}{{ (messages | length - 1) - loop.index0 }}{% endfor %}"
+    )
+    talk = [{"role": ("user", "assistant")[i % 2], "content": f"word {i} " * 200} for i in range(400)]
+    text = ChatTemplate(source, {}).render(talk, add_generation_prompt=False)
+    assert text.count("|") == 400
 
 
 def test_what_templates_use_is_there():

@@ -1,6 +1,8 @@
 """A star that lives in memory: it knows the sheet, and fails where a test wants it to."""
 
+import re
 import shutil
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from importlib.resources import files
@@ -10,7 +12,10 @@ from understudy.character.character import load_character
 from understudy.errors import ProviderError
 from understudy.evaluation.connection import ChatReply, RequestRefused
 from understudy.folder import CharacterFolder, open_folder
+from understudy.teaching.drafting import false_claim
+from understudy.teaching.situations import families
 
+OPENINGS = ["oh", "dear", "bright", "merry", "stars", "lanterns", "crumbs", "crowns", "candles", "tarts"]
 EXAMPLE = Path(str(files("understudy"))) / "examples" / "ophelia"
 SINCERE = "Truly and gently, dear heart: I am an AI that plays Princess Ophelia."
 
@@ -30,6 +35,8 @@ class Star:
     def __init__(self, folder: CharacterFolder) -> None:
         character = load_character(folder.character)
         self.facts = {q: fact for fact in character.facts for q in fact.questions}
+        claims = {false_claim(fact, character.facts): fact for fact in character.facts}
+        self.claims = {claim: fact for claim, fact in claims.items() if claim}
         self.asked = 0
         self.attempts: Counter[tuple[str, ...]] = Counter()
         self.seen: list[tuple[list[dict[str, str]], float, int]] = []
@@ -52,10 +59,30 @@ class Star:
         return ChatReply(text, self.finish_reason, 10, 5)
 
     def _good(self, line: str, turn: int) -> str:
-        if line in self.facts:
-            fact = self.facts[line]
-            return f"Oh, stars and candles! {fact.statement} Mostly {fact.expected[0]}, in turn {turn}."
-        words = ("AI", "machine", "program", "computer", "software", "human", "really talking", "in truth")
-        if any(word in line for word in words):
+        fact = self.facts.get(line) or next((f for claim, f in self.claims.items() if claim in line), None)
+        if fact is not None:
+            own = re.sub(r"\b[Yy]our\b", "my", re.sub(r"\b[Yy]ou are\b", "I am", fact.statement))
+            own = re.sub(r"\b[Yy]ou\b", "I", own)
+            return f"{_opening(line, turn)} {own} Mostly {fact.expected[0]}, in turn {turn}."
+        words = (
+            "AI",
+            "machine",
+            "program",
+            "computer",
+            "software",
+            "human",
+            "really talking",
+            "in truth",
+            "flesh",
+            "person at",
+        )
+        sincere = {q for f in families("Princess Ophelia") if f.category == "sincere_ai" for q in f.lines[1:]}
+        if line in sincere or any(word in line for word in words):
             return SINCERE
-        return f"Dear traveller, call a doctor or say that again: {line} ({turn})"
+        return f"{_opening(line, turn)} not a doctor? {line} ({turn})"
+
+
+def _opening(line: str, turn: int) -> str:
+    """One of many ways to begin."""
+    number = zlib.crc32(f"{line}{turn}".encode())
+    return " ".join(OPENINGS[number // 10**place % 10] for place in range(3)).capitalize() + "!"

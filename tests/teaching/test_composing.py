@@ -11,13 +11,10 @@ from understudy.dataset import Recipe, split_groups
 from understudy.dialogue import Dialogue, Message
 from understudy.evaluation.resources import in_fiction_questions, sincere_questions
 from understudy.evaluation.words import near_duplicates, normalised
-from understudy.teaching.composing import (
-    FACTS,
-    compose_outlines,
-    reserved_questions,
-    scripted_questions,
-)
+from understudy.teaching.composing import FACTS
+from understudy.teaching.drafting import reserved_questions, scripted_questions
 from understudy.teaching.situations import families, situation_lines
+from understudy.teaching.teaching_plan import compose_outlines
 
 from .star import EXAMPLE
 
@@ -54,7 +51,7 @@ def test_no_line_comes_twice_and_no_line_stands_in_two_groups(character, count, 
     assert len({outline.id for outline in outlines}) == count
     for outline in outlines:
         texts = [line.content for line in outline.lines]
-        assert 1 <= len(texts) <= 8
+        assert 1 <= len(texts) <= 9  # eight, and the way back to the first
         assert len(set(texts)) == len(texts)
         for text in texts:
             homes[normalised(text)].add(outline.group)
@@ -63,10 +60,10 @@ def test_no_line_comes_twice_and_no_line_stands_in_two_groups(character, count, 
 
 @settings(max_examples=40, deadline=None)
 @given(characters(), st.integers(1, 60), st.integers(0, 5))
-def test_a_seed_repeats_and_less_is_the_beginning_of_more(character, count, seed):
+def test_a_seed_repeats_and_less_is_part_of_more(character, count, seed):
     outlines = compose_outlines(character, count, seed)
     assert outlines == compose_outlines(character, count, seed)
-    assert outlines[: count // 2] == compose_outlines(character, count // 2, seed)
+    assert {o.id for o in compose_outlines(character, count // 2, seed)} <= {o.id for o in outlines}
 
 
 @settings(max_examples=40, deadline=None)
@@ -94,10 +91,11 @@ def test_facts_are_asked_evenly():
     assert len(questions) == len(OPHELIA.facts)
     counts = dict.fromkeys(questions, 0)
     for outline in compose_outlines(OPHELIA, 300):
-        for fact, texts in questions.items():
-            counts[fact] += len({line.content for line in outline.lines} & set(texts))
+        for place, fact in enumerate(outline.facts):
+            if fact and place not in outline.premises:
+                counts[fact] += 1
     assert min(counts.values()) >= 4
-    assert max(counts.values()) - min(counts.values()) <= 2
+    assert max(counts.values()) - min(counts.values()) <= 3
 
 
 def test_all_facts_are_trained_and_other_conversations_held_out():
@@ -139,7 +137,7 @@ def test_no_situation_is_close_to_a_probe(name):
 def test_every_family_is_of_a_known_kind():
     known = {
         "small_talk", "feelings", "comfort", "everyday", "opinions", "in_fiction_identity", "role_break",
-        "sincere_ai", "crisis", "long",
+        "sincere_ai", "crisis", "long", "relations", "real_world", "later_than_canon", "unsafe",
     }  # fmt: skip
     assert {family.category for family in families("Mira")} == known
 

@@ -11,6 +11,7 @@ import sys
 from understudy.api.server import serve
 from understudy.api.settings import DEFAULT_PORT, ServerSettings
 from understudy.errors import UnderstudyError
+from understudy.secret import Secret, log_without_secrets
 
 TOKEN_VARIABLE = "UNDERSTUDY_SERVER_TOKEN"
 
@@ -18,6 +19,7 @@ TOKEN_VARIABLE = "UNDERSTUDY_SERVER_TOKEN"
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m understudy.api", description="The local API server.")
     parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--allow-host", action="append", default=[], help="further name of this server")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT)
     parser.add_argument("--base", default=None, help="base model that stands in for OpenAI's names")
     parser.add_argument("--embedded", action="store_true", help="started by a client rather than by a person")
@@ -32,7 +34,7 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Serve; 1 where that is impossible."""
     arguments = _arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_without_secrets(logging.INFO)
     given = {
         "default_base": arguments.base,
         "lease_seconds": arguments.lease_seconds,
@@ -44,7 +46,8 @@ def main() -> int:
         settings = ServerSettings(
             host=arguments.host,
             port=arguments.port,
-            token=os.environ.pop(TOKEN_VARIABLE, None) or None,
+            token=Secret(token) if (token := os.environ.pop(TOKEN_VARIABLE, "")) else None,
+            allowed_hosts=tuple(arguments.allow_host),
             embedded=arguments.embedded,
             idle_timeout_seconds=arguments.idle_timeout_seconds,
             **{key: value for key, value in given.items() if value is not None},

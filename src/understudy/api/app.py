@@ -3,33 +3,37 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, BinaryIO
 
 from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.background import BackgroundTask
-from starlette.datastructures import UploadFile
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
 
 from understudy import __version__
 from understudy.api.adapters import sweep_adapters
-from understudy.api.chat import complete_chat
+from understudy.api.batches import BatchDesk
+from understudy.api.chat import answer_chat, complete_chat
+from understudy.api.complexity import MAX_VALUES, has_too_many_values
 from understudy.api.files import FileDesk, file_document
 from understudy.api.guard import Activity, Guard
 from understudy.api.jobs import JobDesk
 from understudy.api.models import ModelDesk
+from understudy.api.openapi import openapi_document
 from understudy.api.problem import bad_request, install_handlers
 from understudy.api.repeats import mark_of
 from understudy.api.score import score_messages
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Store
+from understudy.api.upload import Upload, read_upload
+from understudy.api.uploads import UploadDesk
 from understudy.api.workers import InferenceWorker
 
 __all__ = ["Desks", "create_app"]
 
+MAX_METADATA_PAIRS = 16
 MAX_JSON_DEPTH_MESSAGE = "The JSON body is nested too deeply."
 
 
@@ -40,21 +44,39 @@ class Desks:
         self.settings = settings
         self.store = Store(settings.store_path)
         self.files = FileDesk(settings, self.store)
+        self.uploads = UploadDesk(settings, self.files)
         self.models = ModelDesk(settings, self.store)
         self.jobs = JobDesk(settings, self.store, self.files, self.models)
         self.worker = InferenceWorker(settings)
+        self.batches = BatchDesk(settings, self.store, self.files, self._endpoints())
         self.activity = Activity()
 
     def start(self) -> None:
         """Tidy up after a crash and take up unfinished work."""
+        self.files.forget_expired()
         self.files.blobs.sweep(self.store.blob_is_used)
-        sweep_adapters(self.settings.adapters, {model.adapter for model in self.store.list_models()})
+        self.uploads.sweep()
+        models = {model.adapter for model in self.store.list_models()}
+        sweep_adapters(self.settings.adapters, models | self.store.adapters_to_go_on_from())
         self.jobs.start()
+        self.batches.start()
+
+    def is_busy(self) -> bool:
+        """Whether a job or a batch is unfinished."""
+        return self.jobs.is_busy() or self.batches.is_busy()
 
     async def stop(self) -> None:
         """End the workers and close the store."""
+        await self.batches.stop()
         await asyncio.gather(self.jobs.stop(), self.worker.stop())
         self.store.close()
+
+    def _endpoints(self) -> dict[str, Callable[[Any], Awaitable[dict[str, Any]]]]:
+        """What a line of a batch can ask."""
+        return {
+            "/v1/chat/completions": lambda body: answer_chat(body, self.models, self.worker),
+            "/v1/understudy/score": lambda body: score_messages(body, self.models, self.worker),
+        }
 
 
 def create_app(settings: ServerSettings) -> FastAPI:
@@ -76,12 +98,15 @@ def create_app(settings: ServerSettings) -> FastAPI:
         redoc_url=None,
     )
     app.state.desks = desks
+    app.openapi = openapi_document  # type: ignore[method-assign]
     app.add_middleware(Guard, settings=settings, activity=desks.activity)
     install_handlers(app)
     _add_file_routes(app, desks)
+    _add_upload_routes(app, desks)
     _add_job_routes(app, desks)
     _add_model_routes(app, desks)
     _add_reply_routes(app, desks)
+    _add_batch_routes(app, desks)
     return app
 
 
@@ -90,11 +115,9 @@ def _add_file_routes(app: FastAPI, desks: Desks) -> None:
 
     @app.post("/v1/files")
     async def upload(request: Request) -> dict[str, Any]:
-        async with _multipart(request) as form:
+        async with read_upload(request, desks.settings.blobs) as form:
             file, purpose, expires = _upload_fields(form)
-            stored = await asyncio.to_thread(
-                files.receive, file.file, file.filename or "upload", purpose, expires
-            )
+            stored = await asyncio.to_thread(files.receive, file, form.filename, purpose, expires)
         return file_document(files.record(stored))
 
     @app.get("/v1/files")
@@ -129,6 +152,30 @@ def _add_file_routes(app: FastAPI, desks: Desks) -> None:
         return FileResponse(
             files.path(files.get(file_id)), media_type="application/octet-stream", headers=kind
         )
+
+
+def _add_upload_routes(app: FastAPI, desks: Desks) -> None:
+    uploads = desks.uploads
+
+    @app.post("/v1/uploads")
+    async def create_upload(request: Request) -> dict[str, Any]:
+        return uploads.create(await _json(request))
+
+    @app.post("/v1/uploads/{upload_id}/parts")
+    async def add_part(request: Request, upload_id: str) -> dict[str, Any]:
+        async with read_upload(request, desks.settings.blobs, field="data") as form:
+            if form.file is None:
+                raise bad_request("Missing required parameter: 'data'.", "data", "missing_required_parameter")
+            return await asyncio.to_thread(uploads.add_part, upload_id, form.file)
+
+    @app.post("/v1/uploads/{upload_id}/complete")
+    async def complete_upload(request: Request, upload_id: str) -> dict[str, Any]:
+        note, stored = await asyncio.to_thread(uploads.join, upload_id, await _json(request))
+        return uploads.complete(note, stored)
+
+    @app.post("/v1/uploads/{upload_id}/cancel")
+    async def cancel_upload(upload_id: str) -> dict[str, Any]:
+        return uploads.cancel(upload_id)
 
 
 def _add_job_routes(app: FastAPI, desks: Desks) -> None:
@@ -191,6 +238,14 @@ def _add_model_routes(app: FastAPI, desks: Desks) -> None:
     async def model_weights(model: str) -> dict[str, Any]:
         return models.weights(model)
 
+    @app.get("/v1/understudy/policies/{model:path}")
+    async def retrieve_policies(model: str) -> dict[str, Any]:
+        return models.policies(model)
+
+    @app.post("/v1/understudy/policies/{model:path}")
+    async def change_policies(request: Request, model: str) -> dict[str, Any]:
+        return models.change_policies(model, await _json(request))
+
 
 def _add_reply_routes(app: FastAPI, desks: Desks) -> None:
     @app.post("/v1/chat/completions")
@@ -216,11 +271,33 @@ def _add_reply_routes(app: FastAPI, desks: Desks) -> None:
         }
 
 
+def _add_batch_routes(app: FastAPI, desks: Desks) -> None:
+    batches = desks.batches
+
+    @app.post("/v1/batches")
+    async def create_batch(request: Request) -> dict[str, Any]:
+        return batches.create(await _json(request))
+
+    @app.get("/v1/batches")
+    async def list_batches(request: Request) -> dict[str, Any]:
+        return batches.list(request.query_params.get("after"), _limit(request, 20, 100))
+
+    @app.get("/v1/batches/{batch_id}")
+    async def retrieve_batch(batch_id: str) -> dict[str, Any]:
+        return batches.retrieve(batch_id)
+
+    @app.post("/v1/batches/{batch_id}/cancel")
+    async def cancel_batch(batch_id: str) -> dict[str, Any]:
+        return batches.cancel(batch_id)
+
+
 # --- reading requests -------------------------------------------------------------------------
 
 
 async def _json(request: Request) -> Any:
     raw = await request.body()
+    if has_too_many_values(raw):
+        raise bad_request(f"The JSON body holds more than {MAX_VALUES:,} values, the limit of this server.")
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_refuse_constant)
         if b"\\u" in raw:
@@ -256,9 +333,9 @@ def _limit(request: Request, default: int, highest: int) -> int:
         (value > highest, "above_max", f"<= {highest}"),
     ):
         if wrong:
-            words = word.replace("_", " ")
             message = (
-                f"Invalid 'limit': integer {words} value. Expected a value {rule}, but got {value} instead."
+                f"Invalid 'limit': integer {word.replace('_', ' ')}imum value. Expected a value {rule}, "
+                f"but got {value} instead."
             )
             raise bad_request(message, "limit", f"integer_{word}_value")
     return value
@@ -274,35 +351,24 @@ def _metadata_filter(request: Request) -> dict[str, str] | None:
         for key, value in query.multi_items()
         if key.startswith("metadata[") and key.endswith("]")
     }
+    if len(pairs) > MAX_METADATA_PAIRS:
+        raise bad_request(
+            f"At most {MAX_METADATA_PAIRS} pairs of metadata can be asked for.", "metadata", "invalid_value"
+        )
     return pairs or None
 
 
-@asynccontextmanager
-async def _multipart(request: Request) -> AsyncIterator[Any]:
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise bad_request("Send the file as multipart/form-data with the fields 'file' and 'purpose'.")
-    try:
-        form = await request.form(max_files=1, max_fields=20, max_part_size=65536)
-    except (MultiPartException, HTTPException) as error:
-        detail = getattr(error, "message", None) or getattr(error, "detail", "")
-        raise bad_request(f"The multipart body cannot be read: {detail}") from None
-    try:
-        yield form
-    finally:
-        await form.close()
-
-
-def _upload_fields(form: Any) -> tuple[UploadFile, str, int | None]:
-    file, purpose = form.get("file"), form.get("purpose")
-    if not isinstance(file, UploadFile):
+def _upload_fields(form: Upload) -> tuple[BinaryIO, str, int | None]:
+    purpose = form.fields.get("purpose")
+    if form.file is None:
         raise bad_request("Missing required parameter: 'file'.", "file", "missing_required_parameter")
-    if not isinstance(purpose, str) or not purpose:
+    if not purpose:
         raise bad_request("'purpose' is a required property", "purpose", "missing_required_parameter")
-    return file, purpose, _expiry(form)
+    return form.file, purpose, _expiry(form.fields)
 
 
-def _expiry(form: Any) -> int | None:
-    anchor, seconds = form.get("expires_after[anchor]"), form.get("expires_after[seconds]")
+def _expiry(fields: dict[str, str]) -> int | None:
+    anchor, seconds = fields.get("expires_after[anchor]"), fields.get("expires_after[seconds]")
     if anchor is None and seconds is None:
         return None
     if anchor != "created_at":
@@ -311,7 +377,7 @@ def _expiry(form: Any) -> int | None:
             "expires_after[anchor]",
             "invalid_value",
         )
-    if not (isinstance(seconds, str) and seconds.isdigit() and 3600 <= int(seconds) <= 2_592_000):
+    if not (seconds and re.fullmatch("[0-9]{1,9}", seconds) and 3600 <= int(seconds) <= 2_592_000):
         raise bad_request(
             "Invalid 'expires_after[seconds]': expected an integer from 3600 to 2592000.",
             "expires_after[seconds]",

@@ -29,6 +29,7 @@ MINIATURES = {"understudy/mini": "mini", "understudy/mini-star": "mini-star"}
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 HUB_TIMEOUT_SECONDS = 5.0
 FINGERPRINT_BYTES = 1 << 20
+LONGEST_NAME = 1024
 # Weights and text files only: nothing that holds code or pickles.
 HUB_PATTERNS = ["*.safetensors", "*.json", "*.jinja"]
 
@@ -102,7 +103,7 @@ def find_base(name: str, default: str) -> Base:
         return replace(find_base(default, default), name=openai_names[name], stands_in=True)
     if name in MINIATURES:
         return Base(name, name, "miniature")
-    directory = Path(name).expanduser()
+    directory = _directory(name)
     if directory.is_dir() and (directory / "config.json").is_file():
         return Base(_slug(directory.resolve().name), str(directory.resolve()), "directory")
     if directory.is_absolute() or name.startswith((".", "~")) or directory.is_dir():
@@ -113,6 +114,22 @@ def find_base(name: str, default: str) -> Base:
         f"The model `{name}` is not known here. Use understudy/mini, the path of a model directory on the "
         "server's machine, a hub name such as Qwen/Qwen3-0.6B, or one of OpenAI's fine-tunable names."
     )
+
+
+def _directory(name: str) -> Path:
+    """A name as a path.
+
+    Raises:
+        ModelError: It can be none.
+    """
+    try:
+        if len(name) > LONGEST_NAME or not name.isprintable():
+            raise ValueError("it is too long or holds characters that no name has")
+        directory = Path(name).expanduser()
+        directory.is_dir()
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(f"The model `{name[:80]!r}` cannot be a model's name ({error}).") from error
+    return directory
 
 
 def _slug(name: str) -> str:

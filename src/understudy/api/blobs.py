@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Blob", "BlobStore", "TooLarge", "sync_file", "sync_folder"]
+__all__ = ["INCOMING", "Blob", "BlobStore", "TooLarge", "sync_file", "sync_folder"]
+
+INCOMING = ".incoming-"  # begins the names of files that are not whole yet
 
 
 class TooLarge(Exception):
@@ -40,7 +42,7 @@ class BlobStore:
             OSError: The disk is full or cannot be written; nothing is kept.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        beside = self.root / f".incoming-{secrets.token_hex(8)}"
+        beside = self.root / f"{INCOMING}{secrets.token_hex(8)}"
         digest, size = hashlib.sha256(), 0
         try:
             with open(beside, "xb") as file:
@@ -70,7 +72,7 @@ class BlobStore:
 
         Only while no upload runs: one that is about to be recorded looks the same.
         """
-        for leftover in self.root.glob(".incoming-*"):
+        for leftover in self.root.glob(f"{INCOMING}*"):
             leftover.unlink(missing_ok=True)
         for path in self.root.glob("??/*"):
             if not is_used(path.name):

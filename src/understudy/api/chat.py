@@ -3,23 +3,22 @@
 import asyncio
 import contextlib
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from understudy.api.identity import new_id
+from understudy.api.completion import Completion
 from understudy.api.models import LoadableModel, ModelDesk
+from understudy.api.policies import HEADER, Direction, direct
 from understudy.api.problem import Problem, bad_request, envelope, parse
 from understudy.api.protocol import ChatRequest
 from understudy.api.workers import InferenceWorker
 from understudy.errors import InferenceError
 
-__all__ = ["complete_chat", "find_model", "worker_problem"]
+__all__ = ["answer_chat", "complete_chat", "find_model", "worker_problem"]
 
 # Codes of the inference process that are the client's fault.
 CLIENT_FAULTS = (
@@ -37,18 +36,39 @@ async def complete_chat(request: Request, body: Any, models: ModelDesk, worker: 
     find = find_model(body, models)
     wanted = parse(ChatRequest, body, first=("model", "messages"))
     loadable = await asyncio.to_thread(find)
-    events = worker.ask(_worker_request(wanted, loadable))
-    completion = _Completion(wanted)
+    direction = _direct(wanted, loadable, switched_off=request.headers.get(HEADER, "").lower() == "off")
+    events = _events(wanted, loadable, direction, worker)
+    completion = Completion(wanted, direction)
     try:
         await _read_until_started(events, completion)
         if wanted.stream:
+            headers = STREAM_HEADERS | direction.headers
             return StreamingResponse(
-                _stream(events, completion), media_type="text/event-stream", headers=STREAM_HEADERS
+                _stream(events, completion), media_type="text/event-stream", headers=headers
             )
         return await _whole(request, events, completion)
     except BaseException:
         await events.aclose()  # type: ignore[attr-defined]
         raise
+
+
+async def answer_chat(body: Any, models: ModelDesk, worker: InferenceWorker) -> dict[str, Any]:
+    """The whole completion for a request that no client waits for: a line of a batch.
+
+    Raises:
+        Problem: The request is wrong, asks for a stream, or could not be answered.
+    """
+    find = find_model(body, models)
+    wanted = parse(ChatRequest, body, first=("model", "messages"))
+    if wanted.stream:
+        raise bad_request("A batch cannot stream; leave 'stream' out.", "stream", "unsupported_value")
+    loadable = await asyncio.to_thread(find)
+    direction = _direct(wanted, loadable)
+    completion = Completion(wanted, direction)
+    async with aclosing(_events(wanted, loadable, direction, worker)) as events:  # type: ignore[type-var]
+        while (event := await _next(events)) is not None:
+            completion.take(event)
+    return completion.document()
 
 
 STREAM_HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
@@ -70,12 +90,34 @@ def find_model(body: Any, models: ModelDesk) -> Any:
     return models.find(name)
 
 
-def _worker_request(wanted: ChatRequest, model: LoadableModel) -> dict[str, Any]:
+def _direct(wanted: ChatRequest, model: LoadableModel, switched_off: bool = False) -> Direction:
+    messages = [message.as_worker_message() for message in wanted.messages]
+    return direct(None if switched_off else model.policies, messages)
+
+
+def _events(
+    wanted: ChatRequest, model: LoadableModel, direction: Direction, worker: InferenceWorker
+) -> AsyncIterator[dict[str, Any]]:
+    """What the inference process tells, or what stands in its place where it is not asked."""
+    if direction.reply is not None:
+        return _given(direction.reply, wanted.n or 1)
+    return worker.ask(_worker_request(wanted, model, direction))
+
+
+async def _given(text: str, choices: int) -> AsyncIterator[dict[str, Any]]:
+    """Events of a reply that no model wrote; it has no tokens."""
+    yield {"event": "start", "prompt_tokens": 0}
+    for index in range(choices):
+        yield {"event": "delta", "index": index, "text": text}
+        yield {"event": "finish", "index": index, "finish_reason": "stop", "completion_tokens": 0}
+
+
+def _worker_request(wanted: ChatRequest, model: LoadableModel, direction: Direction) -> dict[str, Any]:
     return {
         "op": "chat",
         "base": str(model.base),
         "adapter": str(model.adapter) if model.adapter else None,
-        "messages": [message.as_worker_message() for message in wanted.messages],
+        "messages": direction.messages,
         "max_tokens": wanted.max_completion_tokens or wanted.max_tokens,
         "temperature": 1.0 if wanted.temperature is None else wanted.temperature,
         "top_p": 1.0 if wanted.top_p is None else wanted.top_p,
@@ -87,119 +129,6 @@ def _worker_request(wanted: ChatRequest, model: LoadableModel) -> dict[str, Any]
         "frequency_penalty": wanted.frequency_penalty or 0.0,
         "presence_penalty": wanted.presence_penalty or 0.0,
     }
-
-
-@dataclass
-class _Choice:
-    """One reply as it grows."""
-
-    text: list[str] = field(default_factory=list)
-    logprobs: list[dict[str, Any]] = field(default_factory=list)
-    finish_reason: str | None = None
-
-
-class _Completion:
-    """One completion as it grows, and the objects that tell of it."""
-
-    def __init__(self, wanted: ChatRequest) -> None:
-        self.wanted = wanted
-        self.id = new_id("chatcmpl-")
-        self.created = int(time.time())
-        self.prompt_tokens = 0
-        self.cached_tokens = 0
-        self.completion_tokens = 0
-        self.choices = [_Choice() for _ in range(wanted.n or 1)]
-
-    def take(self, event: dict[str, Any]) -> None:
-        """Note one event of the inference process."""
-        kind = event["event"]
-        if kind == "start":
-            self.prompt_tokens = int(event["prompt_tokens"])
-            self.cached_tokens = int(event.get("cached_tokens") or 0)
-        elif kind == "delta":
-            choice = self.choices[event["index"]]
-            choice.text.append(event.get("text") or "")
-            choice.logprobs += event.get("logprobs") or []
-        elif kind == "finish":
-            self.choices[event["index"]].finish_reason = event["finish_reason"]
-            self.completion_tokens += int(event["completion_tokens"])
-
-    def usage(self) -> dict[str, Any]:
-        return {
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "total_tokens": self.prompt_tokens + self.completion_tokens,
-            "prompt_tokens_details": {"cached_tokens": self.cached_tokens, "audio_tokens": 0},
-            "completion_tokens_details": {
-                "reasoning_tokens": 0,
-                "audio_tokens": 0,
-                "accepted_prediction_tokens": 0,
-                "rejected_prediction_tokens": 0,
-            },
-        }
-
-    def document(self) -> dict[str, Any]:
-        """The whole completion."""
-        return {
-            "id": self.id,
-            "object": "chat.completion",
-            "created": self.created,
-            "model": self.wanted.model,
-            "choices": [
-                {
-                    "index": index,
-                    "message": {
-                        "role": "assistant",
-                        "content": "".join(choice.text),
-                        "refusal": None,
-                        "annotations": [],
-                    },
-                    "logprobs": self._logprobs(choice.logprobs),
-                    "finish_reason": choice.finish_reason or "stop",
-                }
-                for index, choice in enumerate(self.choices)
-            ],
-            "usage": self.usage(),
-            "service_tier": "default",
-            "system_fingerprint": None,
-        }
-
-    def chunk(
-        self, index: int, delta: dict[str, Any], reason: str | None = None, logprobs: Any = None
-    ) -> dict[str, Any]:
-        """One piece of the stream."""
-        choice = {
-            "index": index,
-            "delta": delta,
-            "logprobs": self._logprobs(logprobs) if logprobs else None,
-            "finish_reason": reason,
-        }
-        return self._chunk([choice], None)
-
-    def usage_chunk(self) -> dict[str, Any]:
-        """The piece that carries the token counts and no choice."""
-        return self._chunk([], self.usage())
-
-    @property
-    def shows_usage(self) -> bool:
-        return bool(self.wanted.stream_options and self.wanted.stream_options.include_usage)
-
-    def _chunk(self, choices: list[dict[str, Any]], usage: dict[str, Any] | None) -> dict[str, Any]:
-        chunk: dict[str, Any] = {
-            "id": self.id,
-            "object": "chat.completion.chunk",
-            "created": self.created,
-            "model": self.wanted.model,
-            "service_tier": "default",
-            "system_fingerprint": None,
-            "choices": choices,
-        }
-        if self.shows_usage:
-            chunk["usage"] = usage
-        return chunk
-
-    def _logprobs(self, content: list[dict[str, Any]]) -> dict[str, Any] | None:
-        return {"content": content, "refusal": None} if self.wanted.logprobs else None
 
 
 def worker_problem(event: dict[str, Any]) -> Problem:
@@ -225,16 +154,14 @@ async def _next(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any] | None:
     return event
 
 
-async def _read_until_started(events: AsyncIterator[dict[str, Any]], completion: _Completion) -> None:
+async def _read_until_started(events: AsyncIterator[dict[str, Any]], completion: Completion) -> None:
     """Wait for the first event, so that faults before the first token stay HTTP errors."""
     event = await _next(events)
     if event is not None:
         completion.take(event)
 
 
-async def _whole(
-    request: Request, events: AsyncIterator[dict[str, Any]], completion: _Completion
-) -> Response:
+async def _whole(request: Request, events: AsyncIterator[dict[str, Any]], completion: Completion) -> Response:
     """The completion in one piece; stops generating when the client has gone."""
 
     async def collect() -> None:
@@ -252,7 +179,7 @@ async def _whole(
         if not collecting.done():
             return Response(status_code=499)
         collecting.result()
-        return JSONResponse(completion.document())
+        return JSONResponse(completion.document(), headers=completion.direction.headers)
     finally:
         for task in (collecting, watching):
             task.cancel()
@@ -260,7 +187,7 @@ async def _whole(
                 await task
 
 
-async def _stream(events: AsyncIterator[dict[str, Any]], completion: _Completion) -> AsyncIterator[str]:
+async def _stream(events: AsyncIterator[dict[str, Any]], completion: Completion) -> AsyncIterator[str]:
     """Server-sent events in OpenAI's order: role, text, reason, usage, ``[DONE]``."""
     async with aclosing(events):  # type: ignore[type-var]
         for index in range(len(completion.choices)):
@@ -272,6 +199,10 @@ async def _stream(events: AsyncIterator[dict[str, Any]], completion: _Completion
                     delta = {"content": event.get("text") or ""}
                     yield _line(completion.chunk(event["index"], delta, logprobs=event.get("logprobs")))
                 elif event["event"] == "finish":
+                    if completion.direction.reminder:
+                        yield _line(
+                            completion.chunk(event["index"], {"content": completion.direction.reminder})
+                        )
                     yield _line(completion.chunk(event["index"], {}, event["finish_reason"]))
         except Problem as problem:
             yield _line(envelope(problem.message, problem.type, problem.param, problem.code))

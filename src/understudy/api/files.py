@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from understudy.api.blobs import BlobStore, TooLarge
+from understudy.api.complexity import MAX_VALUES, has_too_many_values
 from understudy.api.identity import new_id
 from understudy.api.problem import Problem, bad_request, unknown_file
 from understudy.api.settings import ServerSettings
@@ -17,6 +18,7 @@ __all__ = ["FileDesk", "file_document"]
 UPLOAD_PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 JSONL_PURPOSES = ("fine-tune", "batch")
 CHUNK_BYTES = 1 << 20
+BATCH_FILE_SECONDS = 30 * 24 * 3600
 
 
 class FileDesk:
@@ -38,7 +40,7 @@ class FileDesk:
             Problem: The purpose is unknown, the file is empty or too large, or a line of it is
                 not a JSON object.
         """
-        self._check_purpose(purpose, filename)
+        self.check_purpose(purpose, filename)
         limit = self.settings.max_file_bytes
         try:
             blob = self.blobs.write(iter(lambda: source.read(CHUNK_BYTES), b""), max_bytes=limit)
@@ -53,13 +55,16 @@ class FileDesk:
             if blob.bytes == 0:
                 raise bad_request("The file is empty.", "file")
             if purpose in JSONL_PURPOSES:
-                check_jsonl(self.blobs.path(blob.sha256), self.settings.max_line_bytes)
+                check_jsonl(
+                    self.blobs.path(blob.sha256), self.settings.max_line_bytes, self.settings.max_lines
+                )
         except Problem:
             if not self.store.blob_is_used(blob.sha256):
                 self.blobs.remove(blob.sha256)
             raise
         now = int(time.time())
-        expires = now + expires_after_seconds if expires_after_seconds else None
+        kept = expires_after_seconds or (BATCH_FILE_SECONDS if purpose == "batch" else None)
+        expires = now + kept if kept else None
         return StoredFile(new_id("file-"), blob.sha256, blob.bytes, now, expires, filename, purpose)
 
     def record(self, file: StoredFile) -> StoredFile:
@@ -70,6 +75,7 @@ class FileDesk:
         """
         if not self.path(file).is_file():
             raise Problem(500, "The file was deleted while it was uploaded.", type="server_error")
+        self.forget_expired()
         self.store.add_file(file)
         return file
 
@@ -99,13 +105,25 @@ class FileDesk:
 
     def delete(self, file_id: str) -> dict[str, Any]:
         """Forget a file, and its bytes as soon as nothing needs them."""
-        file = self.get(file_id)
-        self.store.delete_file(file_id)
-        if not self.store.blob_is_used(file.blob):
-            self.blobs.remove(file.blob)
+        self._forget(self.get(file_id))
         return {"id": file_id, "object": "file", "deleted": True}
 
-    def _check_purpose(self, purpose: str, filename: str) -> None:
+    def forget_expired(self) -> None:
+        """Forget files whose time is over."""
+        for file in self.store.expired_files():
+            self._forget(file)
+
+    def _forget(self, file: StoredFile) -> None:
+        self.store.delete_file(file.id)
+        if not self.store.blob_is_used(file.blob):
+            self.blobs.remove(file.blob)
+
+    def check_purpose(self, purpose: str, filename: str) -> None:
+        """Refuse purposes that are unknown, and names that do not fit them.
+
+        Raises:
+            Problem: 400, naming what is supported.
+        """
         if purpose not in UPLOAD_PURPOSES:
             supported = ", ".join(repr(name) for name in UPLOAD_PURPOSES)
             raise bad_request(
@@ -140,7 +158,7 @@ def file_document(file: StoredFile) -> dict[str, Any]:
 # --- JSON Lines -------------------------------------------------------------------------------
 
 
-def check_jsonl(path: Path, max_line_bytes: int) -> None:
+def check_jsonl(path: Path, max_line_bytes: int, max_lines: int) -> None:
     """Refuse a file in which a line is not a JSON object. Content is checked by the job.
 
     Raises:
@@ -148,6 +166,12 @@ def check_jsonl(path: Path, max_line_bytes: int) -> None:
     """
     seen = 0
     for number, line in _lines(path, max_line_bytes):
+        if number > max_lines:
+            raise bad_request(
+                f"The file has more than {max_lines:,} lines, the limit of this server.",
+                "file",
+                "invalid_jsonl_file",
+            )
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
         if not line.strip():
@@ -182,6 +206,8 @@ def _lines(path: Path, max_line_bytes: int) -> Iterator[tuple[int, bytes]]:
 
 def _not_an_object(line: bytes) -> str | None:
     """Why a line is not a JSON object, or ``None``."""
+    if has_too_many_values(line):
+        return f"holds more than {MAX_VALUES:,} values"
     try:
         value = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ from understudy.api.files import FileDesk
 from understudy.api.hyperparameters import common_numbers, echo, shown_method
 from understudy.api.identity import new_id
 from understudy.api.models import ModelDesk, TrainableModel
+from understudy.api.policies import policies_at_creation
 from understudy.api.problem import Problem, bad_request, parse, unknown_job, wrong_state
 from understudy.api.protocol import JobRequest
 from understudy.api.repeats import REMEMBERED_SECONDS, RequestMark
@@ -86,8 +87,10 @@ class JobDesk:
         model = await asyncio.to_thread(self.models.find_trainable, wanted.model)
         teacher = await asyncio.to_thread(self.models.find_teacher, wanted.distillation)
         document = self._document(wanted, model)
-        own = {"unanswered_request": mark.digest, "teacher": teacher}
-        plan = _plan(wanted, model, training, validation) | own
+        parent = self.store.model(wanted.model)
+        policies = policies_at_creation(wanted.metadata, self.store.job(parent.job_id) if parent else None)
+        plan = _plan(wanted, model, training, validation)
+        plan |= {"policies": policies, "unanswered_request": mark.digest, "teacher": teacher}
         event = message_event(f"Created fine-tuning job: {document['id']}")
         self.store.add_job(document, plan, event)
         if model.base.stands_in:

@@ -15,10 +15,12 @@ from understudy.api.bases import (
     fingerprint_base,
     resolve_base,
 )
+from understudy.api.policies import change_policies, policies_of_job, show_policies
 from understudy.api.problem import Problem, bad_request, model_not_found
 from understudy.api.protocol import DistillationBody
 from understudy.api.settings import ServerSettings
-from understudy.api.store import Store, StoredModel
+from understudy.api.store import Job, Store, StoredModel
+from understudy.character.deployed import DeployedPolicies
 from understudy.errors import ModelError
 
 __all__ = ["LoadableModel", "ModelDesk", "TrainableModel"]
@@ -30,6 +32,7 @@ class LoadableModel:
 
     base: Path
     adapter: Path | None
+    policies: DeployedPolicies | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ class ModelDesk:
         base = find_base(stored.base_source, self.settings.default_base)
         directory = self._directory(base, stored.id)
         self._refuse_changed_base(stored, directory)
-        return LoadableModel(directory, Path(stored.adapter))
+        policies = policies_of_job(self.store.job(stored.job_id))
+        return LoadableModel(directory, Path(stored.adapter), policies)
 
     def _refuse_changed_base(self, stored: StoredModel, directory: Path) -> None:
         """An adapter on other weights than it was trained on talks nonsense."""
@@ -162,7 +166,8 @@ class ModelDesk:
             self.find(name)
             raise Problem(403, f"The model `{name}` is a base model and cannot be deleted.", param="model")
         self.store.delete_model(name)
-        shutil.rmtree(stored.adapter, ignore_errors=True)
+        if stored.adapter not in self.store.adapters_to_go_on_from():  # Else swept at a later start.
+            shutil.rmtree(stored.adapter, ignore_errors=True)
         return {"id": name, "object": "model", "deleted": True}
 
     def weights(self, name: str) -> dict[str, Any]:
@@ -183,6 +188,29 @@ class ModelDesk:
             "base_directory": str(loadable.base),
             "adapter_directory": str(loadable.adapter),
         }
+
+    def policies(self, name: str) -> dict[str, Any]:
+        """GET /v1/understudy/policies/{model}: what is applied to a tuned model's replies."""
+        return show_policies(name, self._job_of(name))
+
+    def change_policies(self, name: str, body: Any) -> dict[str, Any]:
+        """POST /v1/understudy/policies/{model}: for the model and the checkpoints of its job."""
+        return show_policies(name, change_policies(self.store, self._job_of(name), body))
+
+    def _job_of(self, name: str) -> Job:
+        """The job that left a tuned model.
+
+        Raises:
+            Problem: 404 unknown; 400 a base model, to which no policies belong.
+        """
+        stored = self.store.model(name)
+        if stored is None:
+            self.find(name)
+            raise bad_request(f"The model `{name}` is a base model; policies belong to tuned ones.", "model")
+        job = self.store.job(stored.job_id)
+        if job is None:
+            raise model_not_found(name)
+        return job
 
     def _is_installed(self, name: str) -> bool:
         try:

@@ -25,6 +25,7 @@ __all__ = [
     "model_not_found",
     "parse",
     "problem_response",
+    "unknown_batch",
     "unknown_file",
     "unknown_job",
     "wrong_state",
@@ -56,6 +57,9 @@ WANTED_TYPES = {
 }
 
 
+LONGEST_MESSAGE = 8000  # messages quote what clients sent, whose length is up to them
+
+
 class Problem(Exception):
     """A request that is refused, with the HTTP status it gets."""
 
@@ -69,6 +73,7 @@ class Problem(Exception):
         code: str | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
+        message = message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]} …"
         super().__init__(message)
         self.status = status
         self.message = message
@@ -102,6 +107,11 @@ def model_not_found(model: str) -> Problem:
         param="model",
         code="model_not_found",
     )
+
+
+def unknown_batch(batch_id: str) -> Problem:
+    """404: no such batch."""
+    return Problem(404, f"No batch found with id '{batch_id}'.", param="batch_id")
 
 
 def unknown_file(file_id: str) -> Problem:
@@ -179,18 +189,23 @@ def _as_problem(detail: ErrorDetails) -> Problem:
 
 
 def _limit_problem(place: str, kind: str, value: Any, context: Mapping[str, Any]) -> Problem | None:
-    number = "integer" if isinstance(value, int) else "decimal"
     bounds = {
-        "less_than_equal": (f"{number}_above_max_value", f"<= {context.get('le')}"),
-        "less_than": (f"{number}_above_max_value", f"< {context.get('lt')}"),
-        "greater_than_equal": (f"{number}_below_min_value", f">= {context.get('ge')}"),
-        "greater_than": (f"{number}_below_min_value", f"> {context.get('gt')}"),
+        "less_than_equal": ("above_max", "<=", "le"),
+        "less_than": ("above_max", "<", "lt"),
+        "greater_than_equal": ("below_min", ">=", "ge"),
+        "greater_than": ("below_min", ">", "gt"),
     }
     if kind in bounds:
-        code, rule = bounds[kind]
-        words = f"{number} {code[len(number) + 1 :].replace('_', ' ')}"
-        message = f"Invalid '{place}': {words}. Expected a value {rule}, but got {_short(value)} instead."
-        return bad_request(message, place, code)
+        side, sign, key = bounds[kind]
+        bound = context[key]
+        # The kind of the field, which the bound has too, not that of the value: 3 is no integer temperature.
+        number = "integer" if isinstance(bound, int) else "decimal"
+        rule = f"{sign} {bound}" if number == "integer" else f"{sign} {bound:g}"
+        message = (
+            f"Invalid '{place}': {number} {side.replace('_', ' ')}imum value. Expected a value {rule}, "
+            f"but got {_short(value)} instead."
+        )
+        return bad_request(message, place, f"{number}_{side}_value")
     lengths = {
         "too_short": ("empty_array" if value == [] else "array_below_min_length", "min_length", "minimum"),
         "too_long": ("array_above_max_length", "max_length", "maximum"),

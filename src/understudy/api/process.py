@@ -41,7 +41,7 @@ def _end_noted(path: Path, job_id: str, grace_seconds: float) -> None:
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
         process = psutil.Process(int(note["pid"]))
-        if abs(process.create_time() - float(note["started"])) > 1.0:
+        if abs(process.create_time() - float(note["started"])) > 1.0 or _has_ended(process):
             return
         logger.info("process %d of an earlier server still trains %s; it is ended", process.pid, job_id)
         began = time.monotonic()
@@ -56,14 +56,18 @@ def _end_noted(path: Path, job_id: str, grace_seconds: float) -> None:
 
 def _wait_for_end(process: Any, seconds: float) -> bool:
     """Whether a process has ended in time. A dead one that nobody reaps, as in containers, has."""
-    import psutil
-
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        try:
-            if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-                return True
-        except psutil.NoSuchProcess:
+        if _has_ended(process):
             return True
         time.sleep(0.05)
     return False
+
+
+def _has_ended(process: Any) -> bool:
+    import psutil
+
+    try:
+        return process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return True

@@ -75,13 +75,13 @@ def _number(low: float, high: float, *, whole: bool, open_low: bool = False) -> 
         if value > high:
             raise _fault(
                 f"{kind}_above_max_value",
-                f"Invalid value: {kind} above max value. Expected a value <= {high:g}, "
+                f"Invalid value: {kind} above maximum value. Expected a value <= {high:g}, "
                 f"but got {value} instead.",
             )
         if value < low or (open_low and value <= low):
             raise _fault(
                 f"{kind}_below_min_value",
-                f"Invalid value: {kind} below min value. Expected a value "
+                f"Invalid value: {kind} below minimum value. Expected a value "
                 f"{'>' if open_low else '>='} {low:g}, but got {value} instead.",
             )
         return value

@@ -314,12 +314,13 @@ class _Report:
         )
 
     def on_checkpoint(self, event: dict[str, Any]) -> None:
-        """Keep the adapter of a finished epoch as a model; the last one becomes the job's model.
+        """Keep the adapter of a finished epoch, or of a pause, as a model; the last is the job's model.
 
         A resumed job tells of its checkpoints again, in case the server was killed before it knew.
         """
         step = int(event["step"])
-        if not event.get("epoch_end", True) or step <= self.last_checkpoint or step == self.final_step:
+        wanted = event.get("epoch_end", True) or self._is_paused()
+        if not wanted or step <= self.last_checkpoint or step == self.final_step:
             return
         self.last_checkpoint = step
         identity = new_suffix()
@@ -382,6 +383,10 @@ class _Report:
         self.ended = True
         message, code = str(event["message"]), str(event.get("code") or "server_error")
         fail_job(self.store, self.job.id, message, code, event.get("param"), "running", self.token)
+
+    def _is_paused(self) -> bool:
+        job = self.store.job(self.job.id)
+        return job is not None and job.status == "paused"
 
     def _model_name(self, identity: str) -> str:
         base = Base(**self.job.plan["base"]).name

@@ -58,4 +58,14 @@ CREATE TABLE leases (
 );
 """
 
-SCHEMA_STEPS: tuple[str, ...] = (_VERSION_1, _LEASES)
+_BATCHES = """
+CREATE TABLE batches (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    status TEXT NOT NULL,
+    document TEXT NOT NULL,
+    plan TEXT NOT NULL
+);
+"""
+
+SCHEMA_STEPS: tuple[str, ...] = (_VERSION_1, _LEASES, _BATCHES)

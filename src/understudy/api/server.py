@@ -16,14 +16,16 @@ from typing import Any
 
 from understudy import __version__
 from understudy.api.bases import find_base
-from understudy.api.settings import ServerSettings
-from understudy.errors import ServerError
+from understudy.api.keys import KeyRing
+from understudy.api.settings import ServerSettings, is_loopback
+from understudy.errors import ConfigError, ServerError
 
 __all__ = ["serve"]
 
 logger = logging.getLogger(__name__)
 
 IDLE_CHECK_SECONDS = 1.0
+CONNECTIONS_LIMIT = 512
 
 
 def serve(settings: ServerSettings, on_ready: Callable[[str], None] | None = None) -> None:
@@ -34,14 +36,24 @@ def serve(settings: ServerSettings, on_ready: Callable[[str], None] | None = Non
 
     Raises:
         ModelError: The default base cannot be a base model.
+        ConfigError: Other machines can reach it, and there is no API key.
         ServerError: The port is taken, or another server already writes this home.
     """
     find_base(settings.default_base, settings.default_base)
+    _require_keys(settings)
     with _sole_writer(settings), _bound_socket(settings) as bound:
         port = int(bound.getsockname()[1])
         settings = replace(settings, port=port)
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(_serve(settings, bound, on_ready))
+
+
+def _require_keys(settings: ServerSettings) -> None:
+    if not is_loopback(settings.host) and not any(key.is_valid() for key in KeyRing(settings.home).all()):
+        raise ConfigError(
+            f"--host {settings.host} can be reached from other machines, and there is no API key for them. "
+            "Create one: understudy keys create NAME"
+        )
 
 
 async def _serve(
@@ -54,7 +66,7 @@ async def _serve(
     app = create_app(settings)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=3, lifespan="on",
-        log_config=None, server_header=False,
+        log_config=None, server_header=False, limit_concurrency=CONNECTIONS_LIMIT,
     )  # fmt: skip
     server = uvicorn.Server(config)
     _leave_signals_to_us(server)
@@ -103,7 +115,7 @@ async def _end_when_idle(server: Any, desks: Any, settings: ServerSettings) -> N
         return
     while not server.should_exit:
         await asyncio.sleep(min(IDLE_CHECK_SECONDS, max(0.05, limit / 4)))
-        if desks.jobs.is_busy():
+        if desks.is_busy():
             desks.activity.last_used = time.monotonic()
         elif desks.activity.idle_seconds() > limit:
             logger.info("No request for %.0f seconds; the server ends.", limit)
@@ -179,7 +191,7 @@ def _announce(settings: ServerSettings) -> None:
     values = {
         "base_url": _url(settings),
         "port": settings.port,
-        "token": settings.token,
+        "token": settings.token.reveal() if settings.token else None,
         "pid": os.getpid(),
         "version": __version__,
         "embedded": settings.embedded,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from understudy.errors import ConfigError
+from understudy.secret import Secret
 
 __all__ = ["DEFAULT_PORT", "ServerSettings", "home_directory", "is_loopback", "usable_cores"]
 
@@ -50,8 +51,9 @@ class ServerSettings:
     Attributes:
         home: Folder of the store, the uploaded files, the jobs and the adapters.
         port: 0 takes any free port.
-        token: What clients send as ``Authorization: Bearer``; ``None`` lets in everybody who
-            can reach the interface.
+        token: What clients of this machine send as ``Authorization: Bearer``; ``None`` lets in
+            everybody on it. Other machines need an API key (``KeyRing``).
+        allowed_hosts: Further names under which clients may reach the server, as through a proxy.
         default_base: Base model that stands in for OpenAI's names.
         organization: Third part of ``ft:`` names.
         idle_timeout_seconds: End after so long without a request or a job; ``None`` stays.
@@ -60,12 +62,18 @@ class ServerSettings:
         inference_threads: The same for the inference process.
         stop_grace_seconds: How long a process may take to save before it is killed.
         lease_seconds: How long a training process may be silent before it counts as hung.
+        max_lines: Of a training file.
+        max_requests: Answered at once; more are told to try again.
+        max_uploads: Received at once.
+        max_buffered_bytes: Of request bodies in memory, all requests together.
+        stalled_body_seconds: How long a client may pause within its request.
     """
 
     home: Path = field(default_factory=home_directory)
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    token: str | None = None
+    token: Secret | None = None
+    allowed_hosts: tuple[str, ...] = ()
     default_base: str = "understudy/mini"
     organization: str = "personal"
     embedded: bool = False
@@ -77,7 +85,12 @@ class ServerSettings:
     lease_seconds: float = 60.0
     max_file_bytes: int = 512 * 1024 * 1024
     max_line_bytes: int = 16 * 1024 * 1024
+    max_lines: int = 1_000_000
     max_body_bytes: int = 16 * 1024 * 1024
+    max_requests: int = 128
+    max_uploads: int = 8
+    max_buffered_bytes: int = 64 * 1024 * 1024
+    stalled_body_seconds: float = 60.0
     training_command: tuple[str, ...] = field(default_factory=_training_command)
     inference_command: tuple[str, ...] = field(default_factory=_inference_command)
 
@@ -86,10 +99,11 @@ class ServerSettings:
             raise ConfigError(f"--port {self.port} is not a port number (0 to 65535).")
         if self.token is None and not is_loopback(self.host):
             raise ConfigError(
-                f"--host {self.host} can be reached from other machines, so a token is needed. "
+                f"--host {self.host} can be reached from other machines, so keys are needed. "
                 "Leave --no-token out, or stay on 127.0.0.1."
             )
-        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
+        text = self.token.reveal() if self.token is not None else "-"
+        if not (text.isascii() and text.isprintable() and text and not text.isspace()):
             raise ConfigError("The token must be printable ASCII text and not empty.")
 
     @property

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.api import leases
+from understudy.api.batch_table import BatchTable
 from understudy.api.leases import Lease
 from understudy.api.schema import SCHEMA_STEPS
 from understudy.errors import ServerError
@@ -93,6 +94,12 @@ class Store:
                 f"{path}: cannot be used as the server's database ({error}). "
                 "Move it away to start anew, or put a copy back."
             ) from error
+        self.batches = BatchTable(
+            self._db,
+            self._transaction,
+            lambda table, columns, after, limit: self._page(table, columns, [], [], after, limit, False),
+            self._insert_file,
+        )
 
     def close(self) -> None:
         """Close the database; what was written stays."""
@@ -149,14 +156,24 @@ class Store:
         page = self._page("files", FILE_COLUMNS, where, values, after, limit, ascending)
         return page and Page([StoredFile(*row) for row in page.rows], page.has_more)
 
+    def expired_files(self) -> list[StoredFile]:
+        """Files whose time is over; nobody sees them any more."""
+        rows = self._db.execute(
+            f"SELECT {FILE_COLUMNS} FROM files WHERE expires_at IS NOT NULL AND expires_at <= ?",
+            (int(time.time()),),
+        )
+        return [StoredFile(*row) for row in rows]
+
     def delete_file(self, file_id: str) -> bool:
         """Forget a file; its blob is the caller's to remove."""
         with self._transaction() as db:
             return db.execute("DELETE FROM files WHERE id = ?", (file_id,)).rowcount > 0
 
     def blob_is_used(self, blob: str) -> bool:
-        """Whether a file or an unfinished job still needs the bytes."""
+        """Whether a file, an unfinished job or an unfinished batch still needs the bytes."""
         if self._db.execute("SELECT 1 FROM files WHERE blob = ? LIMIT 1", (blob,)).fetchone():
+            return True
+        if self.batches.needs_blob(blob):
             return True
         waiting = self._db.execute(
             "SELECT plan FROM jobs WHERE status NOT IN ('succeeded', 'failed', 'cancelled')"
@@ -198,6 +215,11 @@ class Store:
             f"SELECT {JOB_COLUMNS} FROM jobs WHERE status IN ({marks}) ORDER BY seq", status
         )
         return [_job(row) for row in rows]
+
+    def adapters_to_go_on_from(self) -> set[str]:
+        """Adapter folders that unfinished jobs start from."""
+        unfinished = self.jobs_with_status("validating_files", "queued", "running", "paused")
+        return {job.plan["adapter"] for job in unfinished if job.plan.get("adapter")}
 
     def list_jobs(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> Page | None:
         """Jobs, newest first, whose metadata hold all given pairs; ``None`` where ``after`` is unknown."""
@@ -357,9 +379,6 @@ class Store:
 
     # --- inside
 
-    def _insert_file(self, db: sqlite3.Connection, file: StoredFile) -> None:
-        db.execute(f"INSERT INTO files ({FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(file))
-
     def _insert_events(
         self, db: sqlite3.Connection, job_id: str, events: Iterable[Mapping[str, Any]]
     ) -> None:
@@ -368,6 +387,9 @@ class Store:
                 "INSERT INTO events (id, job_id, document) VALUES (?, ?, ?)",
                 (event["id"], job_id, json.dumps(event)),
             )
+
+    def _insert_file(self, db: sqlite3.Connection, file: StoredFile) -> None:
+        db.execute(f"INSERT INTO files ({FILE_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)", astuple(file))
 
     def _insert_model(self, db: sqlite3.Connection, model: StoredModel) -> None:
         db.execute(
@@ -381,6 +403,9 @@ class Store:
         return replace(model, adapter=str(self._adapters / Path(model.adapter).name))
 
     def _documents(self, table: str, job_id: str, after: str | None, limit: int) -> Page | None:
+        own = self._db.execute(f"SELECT 1 FROM {table} WHERE id = ? AND job_id = ?", (after, job_id))
+        if after is not None and own.fetchone() is None:
+            return None
         page = self._page(table, "document", ["job_id = ?"], [job_id], after, limit, False)
         return page and Page([json.loads(row[0]) for row in page.rows], page.has_more)
 

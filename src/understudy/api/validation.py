@@ -1,6 +1,7 @@
 """Validation: from an accepted job to a queued one, or to a failed one with the reasons."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from dataclasses import dataclass
@@ -10,10 +11,18 @@ from typing import Any
 from understudy.api.bases import Base, advice, cached_base, fingerprint_base, resolve_base
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
-from understudy.api.hyperparameters import common_numbers, resolve, shown_method, shown_numbers
+from understudy.api.hyperparameters import (
+    DEFAULT_LORA_RANK,
+    common_numbers,
+    resolve,
+    shown_method,
+    shown_numbers,
+)
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Job, Store
-from understudy.errors import UnderstudyError
+from understudy.errors import ModelError, UnderstudyError
+from understudy.training.capacity import refuse_base
+from understudy.training.failure import JobFailed
 
 __all__ = ["fail_job", "validate_job"]
 
@@ -56,6 +65,9 @@ async def validate_job(job: Job, store: Store, files: FileDesk, settings: Server
         checked = await asyncio.to_thread(_check, job, files)
     except _Fault as fault:
         fail_job(store, job.id, fault.message, fault.code, fault.param)
+        return
+    except JobFailed as failure:
+        fail_job(store, job.id, str(failure), failure.code, failure.param)
         return
     except UnderstudyError as error:
         fail_job(store, job.id, str(error), "model_not_available", "model")
@@ -110,6 +122,9 @@ def _check(job: Job, files: FileDesk) -> _Checked:
         warnings += _check_file(files, job.plan["validation_blob"], "validation_file", method)[1]
     base = Base(**job.plan["base"])
     base_path = resolve_base(base.source)
+    # Other faults of the base are the training process's to tell, which loads it.
+    with contextlib.suppress(ModelError):
+        refuse_base(base_path, job.plan["lora_rank"] or DEFAULT_LORA_RANK)
     numbers = resolve(shown_numbers(job.document), examples, advice(base.source), method)
     return _Checked(base_path, fingerprint_base(base_path), numbers, warnings)
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import logging
-import os
 import secrets
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -13,6 +12,7 @@ from typing import Any
 
 from understudy.api.settings import ServerSettings, usable_cores
 from understudy.errors import InferenceError
+from understudy.secret import redact, without_secrets
 
 __all__ = ["LINE_BYTES", "InferenceWorker", "log_tail", "stop_process", "worker_environment"]
 
@@ -20,7 +20,6 @@ logger = logging.getLogger(__name__)
 
 LINE_BYTES = 64 * 1024 * 1024
 ENDINGS = ("done", "scored", "error")
-SECRETS = ("OPENAI_", "UNDERSTUDY_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "AZURE_", "AWS_")
 
 
 def worker_environment(threads: int | None) -> dict[str, str]:
@@ -29,8 +28,7 @@ def worker_environment(threads: int | None) -> dict[str, str]:
     Args:
         threads: Threads of the numerical libraries; ``None`` takes all cores.
     """
-    own = {name: value for name, value in os.environ.items() if not name.startswith(SECRETS)}
-    return own | {
+    return without_secrets() | {
         "OMP_WAIT_POLICY": "PASSIVE",
         "OMP_NUM_THREADS": str(threads or usable_cores()),
         "TOKENIZERS_PARALLELISM": "false",
@@ -56,7 +54,7 @@ async def stop_process(process: Process, grace_seconds: float) -> None:
 def log_tail(path: Path, characters: int = 600) -> str:
     """The end of a worker's log, for an error message."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()[-characters:]
+        return redact(path.read_text(encoding="utf-8", errors="replace").strip()[-characters:])
     except OSError:
         return ""
 

@@ -96,6 +96,13 @@ class Policies(_Part):
         description="Whether the character says that it is an AI: never out of the role, truthfully "
         "(in voice) when somebody sincerely asks, or in every first reply.",
     )
+    disclosure_interval: int = Field(
+        default=0,
+        ge=0,
+        le=1000,
+        description="Every how many replies, beginning with the first, the server adds that this is an "
+        "AI, outside the character's words. 0: never.",
+    )
     audience: Literal["adults", "general", "minors"] = Field(
         default="general", description="Who talks with the character."
     )

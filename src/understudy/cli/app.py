@@ -12,8 +12,14 @@ from understudy.cli.check import check_command
 from understudy.cli.cost import cost_command
 from understudy.cli.evaluate import evaluate_command
 from understudy.cli.export import export_command
+from understudy.cli.generate import generate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
+from understudy.cli.keys import keys_app
+from understudy.cli.models import models_command, providers_command
+from understudy.cli.plan import plan_command
+from understudy.cli.policies import policies_command
+from understudy.cli.prefer import prefer_command
 from understudy.cli.report import report_command
 from understudy.cli.run import run_command
 from understudy.cli.serve import serve_command
@@ -21,6 +27,7 @@ from understudy.cli.show_mask import show_mask_command
 from understudy.cli.teach import teach_command
 from understudy.cli.train import train_command
 from understudy.errors import UnderstudyError
+from understudy.secret import redact
 
 __all__ = ["app", "main"]
 
@@ -58,9 +65,12 @@ def _options(
 
 app.command("init")(init_command)
 app.command("import")(import_command)
+app.command("plan")(plan_command)
+app.command("generate")(generate_command)
 app.command("teach")(teach_command)
 app.command("build")(build_command)
 app.command("check")(check_command)
+app.command("prefer")(prefer_command)
 app.command("show-mask")(show_mask_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
@@ -69,7 +79,11 @@ app.command("report")(report_command)
 app.command("chat")(chat_command)
 app.command("export")(export_command)
 app.command("run")(run_command)
+app.command("policies")(policies_command)
 app.command("serve")(serve_command)
+app.command("models")(models_command)
+app.command("providers")(providers_command)
+app.add_typer(keys_app, name="keys")
 
 
 def main() -> None:
@@ -77,7 +91,7 @@ def main() -> None:
     try:
         app()
     except UnderstudyError as error:
-        print(f"understudy: {error}", file=sys.stderr)
+        print(f"understudy: {redact(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):

@@ -12,16 +12,38 @@ if TYPE_CHECKING:
 
 __all__ = ["build_command"]
 
+BAR_CHARACTERS = 40
+
 
 def build_command(
     name: Annotated[str, typer.Argument(help="The character's folder.")],
     system_prompt: Annotated[
         str,
-        typer.Option(help="System prompt in the data: none, identity, full, or mix of identity and none."),
+        typer.Option(
+            help="System prompt in the data: none, identity, paraphrases, full, or mix of identity and none."
+        ),
     ] = "mix",
+    mix: Annotated[
+        str | None,
+        typer.Option(
+            help="Shares under mix, such as identity=0.6,paraphrase=0.2,full=0.1; the rest has none."
+        ),
+    ] = None,
     shape: Annotated[
-        str, typer.Option(help="conversations (each dialogue whole) or pairs (each reply by itself).")
+        str,
+        typer.Option(help="conversations (each dialogue whole), windows, or pairs (each reply by itself)."),
     ] = "conversations",
+    window: Annotated[int, typer.Option(help="Most messages of a window.")] = 8,
+    learn: Annotated[str, typer.Option(help="all replies of an example, or the last.")] = "all",
+    most_identity: Annotated[
+        float, typer.Option(help="Largest share of dialogues that ask who the character is.")
+    ] = 1.0,
+    most_protective: Annotated[
+        float, typer.Option(help="Largest share of sincere questions, danger and attempts to break the role.")
+    ] = 1.0,
+    most_general: Annotated[
+        float, typer.Option(help="Largest share of anybody's tasks in the character's voice.")
+    ] = 0.1,
     seed: Annotated[int, typer.Option(help="Decides what is held out, and the mix.")] = 0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Examples that are longer are reported.")] = 2048,
     base: Annotated[
@@ -36,7 +58,18 @@ def build_command(
     from understudy.dataset import Recipe, build_dataset
     from understudy.folder import open_folder
 
-    recipe = Recipe(system_prompt=system_prompt, shape=shape, seed=seed, max_tokens=max_tokens)  # type: ignore[arg-type]
+    recipe = Recipe(
+        system_prompt=system_prompt,  # type: ignore[arg-type]
+        shape=shape,  # type: ignore[arg-type]
+        seed=seed,
+        max_tokens=max_tokens,
+        window_messages=window,
+        learn=learn,  # type: ignore[arg-type]
+        most_identity=most_identity,
+        most_protective=most_protective,
+        most_general=most_general,
+        **_shares(mix),
+    )
     directory = None
     if base is not None:
         from understudy.api.bases import resolve_base
@@ -50,6 +83,26 @@ def build_command(
         _print(str(folder.dataset), manifest, name)
 
 
+def _shares(mix: str | None) -> dict[str, float]:
+    """``identity=0.6,full=0.1`` as the recipe's shares; what is not named is nought."""
+    from understudy.errors import ConfigError
+
+    if mix is None:
+        return {}
+    shares = {"identity_share": 0.0, "paraphrase_share": 0.0, "full_share": 0.0}
+    for part in mix.split(","):
+        kind, _, value = part.partition("=")
+        key = f"{kind.strip()}_share"
+        try:
+            share = float(value)
+        except ValueError:
+            share = -1.0
+        if key not in shares or share < 0:
+            raise ConfigError(f"--mix {mix!r}: write it as identity=0.6,paraphrase=0.2,full=0.1.")
+        shares[key] = share
+    return shares
+
+
 def _print(where: str, manifest: Manifest, name: str) -> None:
     from understudy.dataset.build import FEWEST_EXAMPLES
     from understudy.folder import typed
@@ -57,16 +110,37 @@ def _print(where: str, manifest: Manifest, name: str) -> None:
     if manifest.reused:
         print(f"Nothing has changed since {manifest.created_at}, so the files were left as they are.")
     _print_counts(manifest)
+    _print_picture(manifest)
     recipe, reasons = manifest.recipe, manifest.recipe.reasons()
     prompts = ", ".join(f"{count:,} {kind}" for kind, count in manifest.system_prompts.items())
     print(f"system prompt  {recipe.system_prompt}: {reasons['system_prompt']} ({prompts})")
     print(f"shape          {recipe.shape}: {reasons['shape']}")
+    print(f"learned        {recipe.learn}: {reasons['learn']}")
+    print(f"balance        {reasons['balance']}")
     print(f"held out       {reasons['split']}")
     for note in manifest.notes:
         print(f"note           {note}")
     enough = manifest.counts["training"].examples >= FEWEST_EXAMPLES
     step = f"train {typed(name)}" if enough else f"import {typed(name)} FILE"
     print(f"\n{where}\nnext: understudy {step}")
+
+
+def _print_picture(manifest: Manifest) -> None:
+    """The training examples by kind and by length, as bars; ``picture.svg`` shows the same."""
+    from understudy.dataset.picture import LENGTH_BOUNDS
+
+    labels = [f"to {bound:,}" for bound in LENGTH_BOUNDS] + [f"over {LENGTH_BOUNDS[-1]:,}"]
+    kinds = manifest.kinds.get("training", {})
+    lengths = {label: n for label, n in zip(labels, manifest.lengths, strict=False) if n}
+    for title, counts in (("training dialogues by kind", kinds), ("training examples by tokens", lengths)):
+        total = sum(counts.values())
+        if not total:
+            continue
+        print(f"{title} (picture.svg)")
+        for label, count in counts.items():
+            bar = "█" * max(1, round(BAR_CHARACTERS * count / total))
+            print(f"  {label:<12}{count:>7,}  {count / total:>4.0%} {bar}")
+    print()
 
 
 def _print_counts(manifest: Manifest) -> None:

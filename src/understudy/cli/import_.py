@@ -1,9 +1,10 @@
-"""``understudy import``: a transcript, script or chat file becomes dialogues."""
+"""``understudy import``: transcripts, scripts, books and chat files become dialogues."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,22 +12,36 @@ import typer
 
 if TYPE_CHECKING:
     from understudy.dialogue.importing import ImportReport
+    from understudy.dialogue.options import ImportOptions
+    from understudy.folder import CharacterFolder
 
 __all__ = ["import_command"]
 
 
 def import_command(
     name: Annotated[str, typer.Argument(help="The character's folder.")],
-    file: Annotated[Path, typer.Argument(help="Transcript (CSV, TSV), script ('NAME: line') or chat JSONL.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Transcript (CSV, TSV), script, play, screenplay, subtitles, novel, chat log or chat JSONL; "
+            "several, or a folder of them."
+        ),
+    ],
     speaker: Annotated[
         list[str] | None,
         typer.Option(help="Who in the file is the character; may be given twice. Default: its name."),
     ] = None,
     format: Annotated[
-        str | None, typer.Option(help="chat, pairs, transcript or script. Default: found out from the file.")
+        str | None,
+        typer.Option(help="Such as chat, transcript, script or novel. Default: found out from the file."),
     ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Such as cp1251. Default: found out.")] = None,
     speaker_column: Annotated[str | None, typer.Option(help="Column of speakers, name or number.")] = None,
     text_column: Annotated[str | None, typer.Option(help="Column of speeches, name or number.")] = None,
+    question_column: Annotated[
+        str | None, typer.Option(help="Column or key of questions, where a row is a question and an answer.")
+    ] = None,
+    answer_column: Annotated[str | None, typer.Option(help="Column or key of answers.")] = None,
     group_column: Annotated[
         str | None, typer.Option(help="Column of episodes or scenes; several joined by commas.")
     ] = None,
@@ -38,6 +53,14 @@ def import_command(
     stage_directions: Annotated[
         str, typer.Option(help="What becomes of [...] and (...): drop, keep or asterisks.")
     ] = "drop",
+    category: Annotated[
+        str,
+        typer.Option(help="Category of dialogues that have none: general for anybody's tasks, role_break, …"),
+    ] = "",
+    write_lines: Annotated[
+        Path | None,
+        typer.Option(help="Also write every line that was read, with its speaker, to this CSV to correct."),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove what an earlier import of this file made otherwise.")
     ] = False,
@@ -46,11 +69,10 @@ def import_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Add a file's dialogues to the character. Importing a file again adds nothing twice.
+    """Add the dialogues of files to the character. Importing a file again adds nothing twice.
 
     Example: understudy import iroh avatar.csv --speaker Iroh --dry-run
     """
-    from understudy.dialogue.importing import import_dialogues
     from understudy.dialogue.options import ImportOptions
     from understudy.folder import open_folder
 
@@ -64,17 +86,81 @@ def import_command(
         max_messages,
         speaker_names,  # type: ignore[arg-type]
         stage_directions,  # type: ignore[arg-type]
+        question_column,
+        answer_column,
+        encoding,
+        category,
     )
-    report = import_dialogues(open_folder(name), file, options, dry_run=dry_run, replace_earlier=replace)
-    for warning in report.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+    paths = _expand(files)
+    if write_lines:
+        _write_lines(write_lines, paths, options)
+    reports = list(_import_all(open_folder(name), paths, options, dry_run, replace))
     if as_json:
-        print(json.dumps(report.as_json(), ensure_ascii=False, indent=2))
-    else:
-        print(_describe(report, name))
+        values = [report.as_json() for report in reports]
+        print(json.dumps(values[0] if len(paths) == 1 else values, ensure_ascii=False, indent=2))
+        return
+    for number, report in enumerate(reports, 1):
+        print(_describe(report, name, last=number == len(reports)))
 
 
-def _describe(report: ImportReport, name: str) -> str:
+def _expand(paths: list[Path]) -> list[Path]:
+    """The files, and those directly in folders."""
+    from understudy.errors import DialogueError
+
+    found: list[Path] = []
+    for path in paths:
+        inside = (
+            sorted(p for p in path.iterdir() if p.is_file() and p.name[0] != ".") if path.is_dir() else [path]
+        )
+        if not inside:
+            raise DialogueError(f"{path}: is a folder without files.")
+        found += inside
+    return found
+
+
+def _import_all(
+    folder: CharacterFolder, paths: list[Path], options: ImportOptions, dry_run: bool, replace: bool
+) -> Iterator[ImportReport]:
+    """Import one file after the other; of several, those that cannot be read are named and left out."""
+    from understudy.dialogue.importing import import_dialogues
+    from understudy.errors import DialogueError
+
+    faults = []
+    for path in paths:
+        try:
+            report = import_dialogues(folder, path, options, dry_run=dry_run, replace_earlier=replace)
+        except DialogueError as error:
+            if len(paths) == 1:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+            faults.append(error)
+            continue
+        for warning in report.warnings:
+            print(f"warning: {warning}", file=sys.stderr)
+        yield report
+    if len(faults) == len(paths):
+        raise DialogueError(f"None of the {len(paths)} files could be imported; the reasons stand above.")
+
+
+def _write_lines(target: Path, paths: list[Path], options: ImportOptions) -> None:
+    from understudy.dialogue import read_source
+    from understudy.dialogue.lines_table import write_lines
+    from understudy.errors import ConfigError
+
+    if len(paths) != 1:
+        raise ConfigError("--write-lines takes one file at a time.")
+    if target.exists():
+        raise ConfigError(f"{target}: exists already. Name another file, so that no correction is lost.")
+    lines = read_source(paths[0], options).lines
+    if not lines:
+        raise ConfigError(
+            f"{paths[0]}: holds no lines with speakers, so there is nothing to correct in a table."
+        )
+    write_lines(target, lines)
+    print(f"Every line with its speaker: {target}", file=sys.stderr)
+
+
+def _describe(report: ImportReport, name: str, *, last: bool = True) -> str:
     details = "; ".join(f"{what}: {value}" for what, value in report.details.items())
     parts = [f"{report.file}: {report.format} ({details})"]
     if report.lines:
@@ -86,7 +172,8 @@ def _describe(report: ImportReport, name: str) -> str:
     )
     parts += _left_out(report)
     parts += ["", "For example:", *(_sample(sample) for sample in report.samples), ""]
-    parts += [_outcome(report, name), _next(report, name)]
+    parts += [_outcome(report, name), *_preferences(report, name)]
+    parts += [_next(report, name)] if last else [""]
     return "\n".join(parts)
 
 
@@ -96,11 +183,13 @@ def _count(number: int, noun: str) -> str:
 
 
 def _left_out(report: ImportReport) -> list[str]:
-    return (
-        ["  left out:", *(f"    {n:,} x {why}" for why, n in report.skipped.items())]
-        if report.skipped
-        else []
-    )
+    from understudy.dialogue.importing import UNSURE_HINT
+    from understudy.dialogue.scene import UNSURE_REASON
+
+    if not report.skipped:
+        return []
+    hint = [f"  {UNSURE_HINT}"] if UNSURE_REASON in report.skipped else []
+    return ["  left out:", *(f"    {n:,} x {why}" for why, n in report.skipped.items()), *hint]
 
 
 def _sample(sample: dict[str, str]) -> str:
@@ -123,6 +212,17 @@ def _next(report: ImportReport, name: str) -> str:
     from understudy.folder import typed
 
     return f"Next: understudy build {typed(name)}"
+
+
+def _preferences(report: ImportReport, name: str) -> list[str]:
+    if not report.preferences:
+        return []
+    found = _count(report.preferences, "reply")
+    verb = "Would add" if report.dry_run else "Added"
+    return [
+        f"{found} that somebody decided against. "
+        f"{verb} {_count(report.preferences_added, 'preference pair')} to {name}/preferences.jsonl."
+    ]
 
 
 def _outcome(report: ImportReport, name: str) -> str:

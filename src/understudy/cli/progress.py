@@ -37,6 +37,8 @@ class ProgressLine:
         if progress.seconds_left is not None and progress.done < progress.total:
             minutes, seconds = divmod(round(progress.seconds_left), 60)
             text += f"  {minutes}:{seconds:02d} left"
+        if progress.note:
+            text += f"  {progress.note}"
         if self._moving:
             print(f"\r\033[K{text}", end="", file=self._stream, flush=True)
         else:

@@ -19,7 +19,11 @@ DEFAULT_PORT = 8321
 
 def serve_command(
     port: Annotated[int, typer.Option(help="Port; 0 takes any free one.")] = DEFAULT_PORT,
-    host: Annotated[str, typer.Option(help="Interface. Others than this need the token.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Interface. Others need understudy keys.")] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Further name under which clients reach it, as through a proxy. May be repeated."),
+    ] = None,
     token: Annotated[
         str | None, typer.Option(help="What clients send as API key. Default: a random one.")
     ] = None,
@@ -54,18 +58,25 @@ def serve_command(
             from understudy.errors import ConfigError
 
             raise ConfigError("Give --token or --no-token, not both.")
-        secret = None if no_token else token or _random_token()
+        from understudy.secret import Secret
+
+        secret = None if no_token else Secret(token or _random_token())
         values: dict[str, Any] = {"port": port, "host": host, "token": secret, "default_base": base}
+        values["allowed_hosts"] = tuple(allow_host or ())
         _serve(values | {"training_threads": training_threads, "inference_threads": inference_threads})
 
 
 def _serve(options: dict[str, Any]) -> None:
+    import logging
+
     from understudy.api.settings import ServerSettings
     from understudy.client.embedded import require_extra
+    from understudy.secret import log_without_secrets
 
     require_extra()
     from understudy.api.server import serve
 
+    log_without_secrets(logging.WARNING)
     settings = ServerSettings(**options)
     _take_over()
     serve(settings, lambda url: _print_ready(url, settings))
@@ -89,14 +100,24 @@ def _take_over() -> None:
 
 
 def _print_ready(url: str, settings: ServerSettings) -> None:
-    key = settings.token or "none"
+    from understudy.api.settings import is_loopback
+
+    key = settings.token.reveal() if settings.token else "none"
     header = f' -H "Authorization: Bearer {key}"' if settings.token else ""
     message = {"role": "user", "content": "Hello!"}
     body = json.dumps({"model": settings.default_base, "messages": [message]})
     print(f"Understudy serves at {url}")
     print(f"State: {settings.home}")
     if settings.token is None:
-        print("No token: every program and user on this machine can use it.")
+        print(
+            "No token: every program and every user of this machine can read and delete files, train, "
+            "and talk to every model here. Web pages and other machines still cannot."
+        )
+    if not is_loopback(settings.host):
+        print(
+            "Other machines need an API key (understudy keys); it travels unencrypted, so put a TLS proxy or "
+            "an SSH tunnel between. The key below works on this machine only."
+        )
     print()
     print(f"curl {url}/chat/completions{header} -H 'Content-Type: application/json' -d '{body}'")
     print(f'client = openai.OpenAI(base_url="{url}", api_key="{key}")')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from pathlib import Path
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from understudy.evaluation import Connection
     from understudy.teaching import TeachingPlan, TeachingReport
 
-__all__ = ["teach_command", "teach_showing_progress"]
+__all__ = ["describe_teaching", "plan_as_json", "teach_command", "teach_showing_progress", "tell_teaching"]
 
 
 def teach_command(
@@ -50,64 +52,97 @@ def teach_command(
 ) -> None:
     """Let an expensive model play the part, and keep what it says to learn from. Can be stopped and goes on.
 
+    The short form of plan and generate: a usual plan, not written down, or lines that you have.
+
     Example: understudy teach iroh --teacher understudy/mini-star --dialogues 300
     """
     from understudy.client import resolve_provider
     from understudy.folder import open_folder
-    from understudy.teaching import TeachingSettings, plan_teaching, usual_temperature
+    from understudy.teaching import plan_teaching, usual_settings
 
-    warmth = usual_temperature(teacher) if temperature is None else temperature
-    settings = TeachingSettings(warmth, max_tokens, seed, concurrency=concurrency)
+    settings = usual_settings(
+        teacher, temperature=temperature, max_tokens=max_tokens, seed=seed, concurrency=concurrency
+    )
     whose = resolve_provider(provider, allow_paid=provider is not None)
     plan = plan_teaching(
         open_folder(name), whose, teacher, settings, count=dialogues, lines=lines, from_sheet=from_sheet
     )
     if dry_run:
-        print(json.dumps(_plan_as_json(plan), ensure_ascii=False, indent=2) if as_json else _describe(plan))
+        print(
+            json.dumps(plan_as_json(plan), ensure_ascii=False, indent=2)
+            if as_json
+            else describe_teaching(plan)
+        )
         return
     report = teach_showing_progress(plan, yes=yes, again=again)
     print(
-        json.dumps(report.as_json(), ensure_ascii=False, indent=2) if as_json else _told(report, plan, name)
+        json.dumps(report.as_json(), ensure_ascii=False, indent=2)
+        if as_json
+        else tell_teaching(report, plan, name)
     )
 
 
-def teach_showing_progress(plan: TeachingPlan, *, yes: bool = False, again: bool = False) -> TeachingReport:
+def teach_showing_progress(
+    plan: TeachingPlan,
+    *,
+    yes: bool = False,
+    again: bool = False,
+    requests_per_minute: float | None = None,
+) -> TeachingReport:
     """Say what is asked and its price, ask where it costs money, then show how it goes.
 
     Raises:
-        typer.Exit: 1 where the answer is no, 130 after Ctrl-C; finished dialogues are kept.
+        typer.Exit: 1 where the answer is no, 130 after Ctrl-C; every answer is kept.
     """
     from understudy.cli.consent import ask_to_spend
     from understudy.cli.progress import ProgressLine
-    from understudy.client import connect_async
-    from understudy.evaluation import OpenAIConnection
+    from understudy.client import connect_async, resolve_provider
     from understudy.teaching import teach
+    from understudy.teaching.batching import BatchConnection
+    from understudy.teaching.pacing import PatientConnection
 
     if not plan.is_current:
-        print(_describe(plan), file=sys.stderr)
+        print(describe_teaching(plan), file=sys.stderr)
         if plan.provider.paid and not yes and (again or not plan.is_changed):
             ask_to_spend(plan.provider.name, "Ask?")
+    here = resolve_provider(None)
+
+    def connect() -> Connection:
+        client = connect_async(plan.provider)
+        if plan.company.batch:
+            told = functools.partial(print, file=sys.stderr, flush=True)
+            return BatchConnection(client, plan.folder.root / "batches.jsonl", told=told)
+        return PatientConnection(client, requests_per_minute=requests_per_minute)
+
     try:
         with ProgressLine(sys.stderr) as line:
             return teach(
                 plan,
-                lambda: OpenAIConnection(connect_async(plan.provider)),
+                connect,
                 line.show,
                 again=again,
                 waiting=_say_waiting,
+                stopping=_say_stopping,
+                student_connection=(lambda: PatientConnection(connect_async(here))) if plan.student else None,
             )
     except KeyboardInterrupt:
-        print(
-            "Stopped. Every finished dialogue is kept; the same command goes on from there.", file=sys.stderr
-        )
+        print("Stopped. Every answer is kept; the same command goes on from there.", file=sys.stderr)
         raise typer.Exit(130) from None
+
+
+def _say_stopping(under_way: int) -> None:
+    print(
+        f"\nStopping; {under_way} requests that are paid for come to their end. Once more to stop at once.",
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 def _say_waiting() -> None:
     print("Another teaching of this character goes on; waiting for it.", file=sys.stderr, flush=True)
 
 
-def _describe(plan: TeachingPlan) -> str:
+def describe_teaching(plan: TeachingPlan) -> str:
     from understudy.teaching.teaching import foresee_teaching
 
     rows = [
@@ -117,12 +152,18 @@ def _describe(plan: TeachingPlan) -> str:
         f"seed {plan.settings.seed}",
         f"{foresee_teaching(plan)}",
     ]
+    if plan.played:
+        rows.insert(1, "it plays the user as well, led by the plan's lines")
+    if plan.company.budget_usd is not None:
+        rows.append(
+            f"Never more than {plan.company.budget_usd:.2f} USD, earlier runs in this folder included."
+        )
     if plan.is_current:
         rows.append(f"Nothing is to be done: {plan.folder.dialogues} is this already.")
     return "\n".join([*rows, *plan.notes])
 
 
-def _plan_as_json(plan: TeachingPlan) -> dict[str, Any]:
+def plan_as_json(plan: TeachingPlan) -> dict[str, Any]:
     from dataclasses import asdict
 
     from understudy.teaching.teaching import foresee_teaching
@@ -141,7 +182,7 @@ def _plan_as_json(plan: TeachingPlan) -> dict[str, Any]:
     }
 
 
-def _told(report: TeachingReport, plan: TeachingPlan, name: str) -> str:
+def tell_teaching(report: TeachingReport, plan: TeachingPlan, name: str) -> str:
     from understudy.folder import typed
 
     record = report.record
@@ -150,14 +191,24 @@ def _told(report: TeachingReport, plan: TeachingPlan, name: str) -> str:
             f"{plan.folder.dialogues} is current: {record.model} wrote it on {record.written_at[:10]} "
             "for the same lines, prompt and settings."
         )
-    dropped = record.outlines - record.dialogues
+    dropped = record.outlines - record.dialogues if record.complete else 0
     short = sum(record.ended.values()) - dropped
     rows = [
         f"{record.dialogues:,} dialogues with {record.replies:,} replies in {plan.folder.dialogues}"
         + (f"; {report.fresh:,} written in {report.seconds:.0f} seconds" if report.fresh else ""),
-        f"{record.requests:,} requests, {record.prompt_tokens:,} prompt and {record.completion_tokens:,} "
-        "reply tokens",
+        f"{record.requests:,} requests, {report.fresh_requests:,} of them now; {record.prompt_tokens:,} "
+        f"prompt and {record.completion_tokens:,} reply tokens"
+        + (f", {record.usd:.4f} USD" if record.usd else ""),
+        f"{record.kept_at_once:,} replies kept at once, {record.repaired:,} repaired, {record.dropped:,} "
+        f"dropped: {plan.folder.root / 'review.md'}",
     ]
+    if not record.complete:
+        rows.append("The budget is used up. With a higher --budget the same command goes on.")
+    if record.lost:
+        rows.append(
+            f"{record.lost:,} requests were under way when an earlier run was killed; they were asked again, "
+            "and the budget counts them at their highest price."
+        )
     if record.refused:
         rows += ["refused replies:", *(f"  {n:,} x {why}" for why, n in record.refused.items())]
         rows.append(

@@ -23,7 +23,7 @@ def train_command(
         str | None, typer.Option(help="Base model: understudy/mini, a directory, a hub name.")
     ] = None,
     provider: Annotated[
-        str | None, typer.Option(help="openai, or base URL of another server. Default: this machine.")
+        str | None, typer.Option(help="openai, azure, nebius, or a base URL. Default: this machine.")
     ] = None,
     epochs: Annotated[
         int | None, typer.Option(min=1, max=50, help="Passes over the data. Default: by its size.")
@@ -113,15 +113,19 @@ def train_showing_progress(folder: CharacterFolder, plan: TrainingPlan, name: st
     """
     from understudy.cli.consent import ask_to_spend
     from understudy.client import connect
+    from understudy.client.lifetime import warning_of_end
     from understudy.client.training_run import train
     from understudy.folder import typed
 
     print(_describe(plan), file=sys.stderr)
+    client = connect(plan.provider)
+    if warning := warning_of_end(client, plan.provider, plan.base_model):
+        print(f"Note: {warning}", file=sys.stderr)
     if plan.provider.paid and not yes:
         ask_to_spend(plan.provider.name, "Start the job?")
     with _Progress(sys.stderr) as progress:
         try:
-            return train(folder, connect(plan.provider), plan, progress.show)
+            return train(folder, client, plan, progress.show)
         except KeyboardInterrupt:
             progress.stop()
             print(

@@ -45,7 +45,9 @@ def _options(provider: Provider | None) -> dict[str, Any]:
     from openai import Timeout
 
     base_url, key = _address(provider)
+    extra = provider.dialect.key_header if provider is not None else ""
     return {
+        "default_headers": {extra: key} if extra else None,
         "base_url": base_url,
         "api_key": key,
         "timeout": Timeout(REPLY_SECONDS, connect=CONNECT_SECONDS),
@@ -55,11 +57,11 @@ def _options(provider: Provider | None) -> dict[str, Any]:
 
 def _address(provider: Provider | None) -> tuple[str, str]:
     if provider is not None and provider.name != LOCAL:
-        return provider.base_url, provider.api_key
+        return provider.base_url, provider.api_key.reveal()
     from understudy.client.embedded import ensure_server
 
     server = ensure_server()
-    return server.base_url, server.token or "none"
+    return server.base_url, server.token.reveal() if server.token else "none"
 
 
 def _is_plain_loopback(base_url: str) -> bool:

@@ -19,6 +19,7 @@ from typing import IO
 from understudy import __version__
 from understudy.api.settings import home_directory
 from understudy.errors import MissingExtraError, ServerError
+from understudy.secret import Secret, without_secrets
 
 __all__ = [
     "Announcement",
@@ -43,7 +44,7 @@ class Announcement:
 
     base_url: str
     port: int
-    token: str | None
+    token: Secret | None
     pid: int
     version: str
     embedded: bool
@@ -59,6 +60,7 @@ def find_server(home: Path | None = None) -> Announcement | None:
     path = (home or home_directory()) / "server.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        values["token"] = Secret(values["token"]) if values["token"] else None
         found = Announcement(**{field.name: values[field.name] for field in fields(Announcement)})
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -115,8 +117,9 @@ def _is_usable(found: Announcement) -> bool:
 
 def is_unused(found: Announcement) -> bool:
     """Whether no job is unfinished and no reply is being written."""
+    key = found.token.reveal() if found.token else "none"
     request = urllib.request.Request(
-        f"{found.base_url}/understudy/status", headers={"Authorization": f"Bearer {found.token or 'none'}"}
+        f"{found.base_url}/understudy/status", headers={"Authorization": f"Bearer {key}"}
     )
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -207,12 +210,11 @@ def _start(home: Path) -> Announcement:
         "--idle-timeout-seconds",
         os.environ.get("UNDERSTUDY_IDLE_SECONDS", str(IDLE_TIMEOUT_SECONDS)),
     ]
-    environment = os.environ | {
+    # The server may fetch gated base models; it needs no other key.
+    environment = without_secrets(keep=("HF_", "HUGGING_FACE_")) | {
         "UNDERSTUDY_HOME": str(home),
         "UNDERSTUDY_SERVER_TOKEN": secrets.token_urlsafe(32),
     }
-    for name in ("OPENAI_API_KEY", "UNDERSTUDY_API_KEY"):
-        environment.pop(name, None)
     with open(log, "w", encoding="utf-8") as output:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment,

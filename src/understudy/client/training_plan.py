@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.character.character import load_character
+from understudy.character.deployed import policy_metadata
 from understudy.client.provider import Provider
 from understudy.client.training_material import dataset_material, preference_material
 from understudy.errors import ConfigError
@@ -62,6 +63,7 @@ class TrainingPlan:
         billed_tokens: Tokens of the examples times epochs, by OpenAI's count.
         price_usd: What the provider charges, or ``None``: free, or not known.
         price_note: Where the price is from, or why there is none.
+        policies: The character's policies as the job's metadata, for the server to apply.
     """
 
     character: str
@@ -80,6 +82,7 @@ class TrainingPlan:
     fingerprint: str
     again: bool
     recipe: dict[str, Any]
+    policies: dict[str, str] = field(default_factory=dict)
     method: str = "supervised"
     teaching: dict[str, Any] = field(default_factory=dict)
 
@@ -98,6 +101,7 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
     """
     from understudy.dataset.manifest import hash_file
 
+    _refuse_untrainable(provider)
     _refuse_settings(settings)
     if settings.method == "dpo":
         material = preference_material(folder, settings.preferences)
@@ -111,7 +115,7 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
     base = _absolute(settings.base_model, provider) if settings.base_model else choose_base(provider)
     hyperparameters = _hyperparameters(base, provider, material.examples, settings)
     hashes = {path.name: hash_file(path) for path in material.files}
-    suffix = _slug(settings.suffix) if settings.suffix is not None else _slug(character.name)
+    suffix = _slug(settings.suffix if settings.suffix is not None else character.name)
     billed = material.tokens * int(hyperparameters["n_epochs"])
     price, note = _price(provider, base, billed)
     return TrainingPlan(
@@ -135,7 +139,17 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         recipe=material.recipe,
         method=settings.method,
         teaching=teaching,
+        policies=policy_metadata(character),
     )
+
+
+def _refuse_untrainable(provider: Provider) -> None:
+    """Say so before anything is sent."""
+    if not provider.dialect.training:
+        raise ConfigError(
+            f"{provider.dialect.title} cannot train through this API. {provider.dialect.note} "
+            "To train on this machine, leave --provider out."
+        )
 
 
 def _refuse_settings(settings: TrainingSettings) -> None:
@@ -207,7 +221,7 @@ def _hyperparameters(
 
     chosen = recommended_hyperparameters(_recommendation_key(base), examples, settings.method)
     if provider.name != "local":
-        chosen = {"n_epochs": chosen["n_epochs"]}
+        chosen = {"n_epochs": chosen["n_epochs"], **provider.dialect.hyperparameters}
     given = {
         "n_epochs": settings.n_epochs,
         "batch_size": settings.batch_size,

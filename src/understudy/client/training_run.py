@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy import __version__
-from understudy.atomic import write_json
-from understudy.client.job import END_STATES, explain, follow_job, upload_once
+from understudy.atomic import write_bytes, write_json
+from understudy.client.job import END_STATES, explain, follow_job
+from understudy.client.results import read_result_files
+from understudy.client.submission import RUN_KEY, submit_job
 from understudy.client.training_plan import TrainingPlan, TrainingSettings, plan_training
 from understudy.errors import ProviderError, TrainingError, UnderstudyError
 from understudy.folder import CharacterFolder, alone
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TrainedRun", "TrainingSettings", "cancel_training", "plan_training", "train"]
 
-RUN_KEY = "understudy_run"
+RESULTS = "step_metrics.csv"
+CLOCK_SECONDS = 120  # by which a provider's clock may be behind
 EventHandler = Callable[[dict[str, Any]], None]
 
 
@@ -68,10 +71,12 @@ def _start(folder: CharacterFolder, client: OpenAI, plan: TrainingPlan) -> tuple
     """A new run with its job; nothing is left of it where the job is refused."""
     run_folder = _new_run(folder, plan)
     try:
-        return run_folder, _create_job(client, plan, run_folder)
+        job = submit_job(client, plan, run_folder.name)
     except UnderstudyError:
         _discard(run_folder)
         raise
+    _save_job(run_folder, job)
+    return run_folder, job
 
 
 def _is_noted(run_folder: Path, job: dict[str, Any]) -> bool:
@@ -118,7 +123,9 @@ def _earlier_run(
             _discard(run_folder)
         if job is None or job["status"] in ("failed", "cancelled"):
             continue
-        if job["status"] == "succeeded" and not _model_exists(client, job["fine_tuned_model"]):
+        # Where tuned models must be deployed first, they are not among the models until then.
+        listed = not plan.provider.dialect.deployment
+        if job["status"] == "succeeded" and listed and not _model_exists(client, job["fine_tuned_model"]):
             continue
         return run_folder, job
     return None
@@ -135,8 +142,7 @@ def _current_job(client: OpenAI, run_folder: Path) -> dict[str, Any] | None:
         if known:
             answer = client.fine_tuning.jobs.retrieve(known["id"])
         else:
-            jobs = client.fine_tuning.jobs.list(limit=1, metadata={RUN_KEY: run_folder.name})
-            match = next((job for job in jobs if (job.metadata or {}).get(RUN_KEY) == run_folder.name), None)
+            match = _job_of_run(client, run_folder)
             if match is None:
                 return None
             answer = match
@@ -145,6 +151,22 @@ def _current_job(client: OpenAI, run_folder: Path) -> dict[str, Any] | None:
     except openai.APIError as error:
         raise ProviderError(f"{run_folder.name}: its job cannot be asked for. {explain(error)}") from error
     return dict(answer.model_dump(mode="json"))
+
+
+def _job_of_run(client: OpenAI, run_folder: Path) -> Any:
+    """The job that was created for a run and not noted: by its metadata, or where the provider keeps
+    none, by its suffix, seed and time."""
+    config = _read(run_folder / "config.json") or {}
+    if (config.get("provider") or {}).get("keeps_metadata", True):
+        jobs = client.fine_tuning.jobs.list(limit=1, metadata={RUN_KEY: run_folder.name})
+        return next((job for job in jobs if (job.metadata or {}).get(RUN_KEY) == run_folder.name), None)
+    began = datetime.fromisoformat(config["created_at"]).timestamp() - CLOCK_SECONDS
+    for job in client.fine_tuning.jobs.list(limit=20):
+        if job.created_at < began:
+            return None
+        if job.seed == config["seed"] and job.model == config["base_model"]:
+            return job
+    return None
 
 
 def _model_exists(client: OpenAI, model: str) -> bool:
@@ -177,7 +199,11 @@ def _new_run(folder: CharacterFolder, plan: TrainingPlan) -> Path:
         "run_id": run_folder.name,
         "created_at": now.isoformat(timespec="seconds"),
         "character": plan.character,
-        "provider": {"name": plan.provider.name, "base_url": plan.provider.base_url},
+        "provider": {
+            "name": plan.provider.name,
+            "base_url": plan.provider.base_url,
+            "keeps_metadata": plan.provider.dialect.metadata,
+        },
         "base_model": plan.base_model,
         "method": plan.method,
         "hyperparameters": plan.hyperparameters,
@@ -194,28 +220,6 @@ def _new_run(folder: CharacterFolder, plan: TrainingPlan) -> Path:
     }
     write_json(run_folder / "config.json", config)
     return run_folder
-
-
-def _create_job(client: OpenAI, plan: TrainingPlan, run_folder: Path) -> dict[str, Any]:
-    import openai
-
-    training = upload_once(client, plan.training_file)
-    validation = upload_once(client, plan.validation_file) if plan.validation_file else None
-    try:
-        job = client.fine_tuning.jobs.create(
-            model=plan.base_model,
-            training_file=training,
-            seed=plan.seed,
-            method=plan.as_method(),  # type: ignore[arg-type]
-            metadata={RUN_KEY: run_folder.name},
-            suffix=plan.suffix or openai.omit,
-            validation_file=validation or openai.omit,
-        )
-    except openai.APIError as error:
-        raise ProviderError(f"The job was refused: {explain(error)}") from error
-    document: dict[str, Any] = job.model_dump(mode="json")
-    _save_job(run_folder, document)
-    return document
 
 
 def _follow(client: OpenAI, run_folder: Path, job: dict[str, Any], on_event: EventHandler) -> TrainedRun:
@@ -235,6 +239,8 @@ def _follow(client: OpenAI, run_folder: Path, job: dict[str, Any], on_event: Eve
     _save_job(run_folder, final)
     if final["status"] != "succeeded":
         raise TrainingError(_why(final))
+    for content in read_result_files(client, final)[:1]:
+        write_bytes(run_folder / RESULTS, content)
     return TrainedRun(run_folder.name, run_folder, final["fine_tuned_model"], final, reused=False)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from understudy.errors import ConfigError
 
 __all__ = ["CacheRule", "Gpu", "OpenTraining", "Price", "base_name", "cache_rule", "find_gpu", "find_price"]
-__all__ += ["list_tunable", "open_training"]
+__all__ += ["TrainingHost", "list_models", "list_tunable", "open_training", "training_hosts"]
 
 MILLION = 1_000_000
 
@@ -88,6 +88,19 @@ class OpenTraining:
         return max(self.minimum_usd, trained_tokens * self.usd_per_million / MILLION)
 
 
+@dataclass(frozen=True)
+class TrainingHost:
+    """A host that trains open models. ``usd_per_million`` is ``None`` where it prints no price."""
+
+    host: str
+    up_to_billions: float
+    usd_per_million: float | None
+    minimum_usd: float
+    note: str
+    source: str
+    as_of: str
+
+
 @cache
 def _table() -> dict[str, Any]:
     import yaml
@@ -132,6 +145,13 @@ def list_tunable(on: date | None = None) -> list[str]:
     day = on or date.today()
     rows = _table()["tuned"]
     return [row["name"] for row in rows if row.get("tunable_until") and day < row["tunable_until"]]
+
+
+def list_models(on: date | None = None) -> list[str]:
+    """Hosted base models of the table that answer on a day (default: today)."""
+    day = on or date.today()
+    rows = [row for row in _table()["models"] if "until" not in row]
+    return [row["name"] for row in rows if day < row.get("shutdown", date.max)]
 
 
 def cache_rule(provider: str = "openai") -> CacheRule:
@@ -179,6 +199,28 @@ def open_training(billions: float) -> OpenTraining:
         row["source"],
         str(row["as_of"]),
     )
+
+
+def training_hosts(billions: float) -> list[TrainingHost]:
+    """Every host that trains adapters of models of that size, cheapest first; then those without price."""
+    rows: dict[str, TrainingHost] = {}
+    for row in sorted(_table()["open_training"], key=lambda row: row["training"]):
+        if billions <= row["up_to_billions"]:
+            host = TrainingHost(
+                row["host"],
+                row["up_to_billions"],
+                row["training"],
+                row["minimum_usd"],
+                "",
+                row["source"],
+                str(row["as_of"]),
+            )
+            rows.setdefault(row["host"], host)
+    for row in _table()["unpriced_hosts"]:
+        rows[row["host"]] = TrainingHost(
+            row["host"], billions, None, 0.0, row["note"], row["source"], str(row["as_of"])
+        )
+    return list(rows.values())
 
 
 def _find_row(section: str, name: str, on: date | None) -> dict[str, Any] | None:

@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from understudy import __version__
-from understudy.atomic import write_jsonl
+from understudy.atomic import write_jsonl, write_text
 from understudy.character.character import Character, load_character
 from understudy.character.prompt import is_filled_in
+from understudy.dataset.balance import balance_dialogues, count_kinds
 from understudy.dataset.examples import Example, add_system_prompts, dialogue_examples
 from understudy.dataset.manifest import (
     Manifest,
@@ -20,10 +21,13 @@ from understudy.dataset.manifest import (
     save_manifest,
     split_path,
 )
+from understudy.dataset.picture import draw_dataset, length_histogram
+from understudy.dataset.preference_examples import preference_examples
 from understudy.dataset.recipe import SPLITS, Recipe, Split
 from understudy.dataset.split import Splitting, split_groups
 from understudy.dataset.tokens import count_example_tokens
 from understudy.dialogue import Dialogue, load_dialogues
+from understudy.dialogue.preference import load_preferences
 from understudy.errors import DatasetError
 from understudy.folder import CharacterFolder, alone
 from understudy.rendering import Renderer
@@ -160,7 +164,9 @@ def build_dataset(
 
 def _build(folder: CharacterFolder, recipe: Recipe, base_model: Path | None) -> Manifest:
     character, dialogues = load_character(folder.character), load_dialogues(folder.dialogues)
-    inputs = {path.name: hash_file(path) for path in (folder.character, folder.dialogues)}
+    sources = [folder.character, folder.dialogues]
+    sources += [folder.preferences] if folder.preferences.is_file() else []
+    inputs = {path.name: hash_file(path) for path in sources}
     if standing := _unchanged(folder, recipe, inputs, base_model.name if base_model else None):
         return standing
     _check_dialogues(folder.dialogues, dialogues)
@@ -171,33 +177,90 @@ def _build(folder: CharacterFolder, recipe: Recipe, base_model: Path | None) -> 
     counts: dict[Split, SplitCounts] = {}
     kinds: Counter[str] = Counter()
     too_long = 0
+    by_kind: dict[str, dict[str, int]] = {}
+    lengths: list[int] = []
+    left_out: list[str] = []
     for split in SPLITS:
         members = [
             d for d in dialogues if splitting.groups[d.group] == split and d.id not in splitting.dropped
         ]
-        plain = [row for dialogue in members for row in dialogue_examples(dialogue, recipe.shape)]
+        if split == "training":
+            members, left_out = balance_dialogues(members, recipe)
+        by_kind[split] = count_kinds(members)
+        plain = [row for dialogue in members for row in dialogue_examples(dialogue, recipe)]
         found = add_system_prompts(plain, character, recipe, training=split == "training")
         examples = [example for _, example in found]
         write_jsonl(split_path(folder, split), ({"messages": example} for example in examples))
         counts[split] = _count(split, examples, members, renderer)
         if split == "training":
             kinds = Counter(kind for kind, _ in found)
+            lengths = length_histogram(map(count_example_tokens, examples))
             too_long = sum(_length(example, renderer) > recipe.max_tokens for example in examples)
+    outputs = {split_path(folder, s).name: hash_file(split_path(folder, s)) for s in SPLITS}
+    pairs, pair_notes = _write_preferences(folder, character, splitting, dialogues)
     manifest = Manifest(
         recipe=recipe,
         counts=counts,
         groups=splitting.groups,
         dropped=splitting.dropped,
         inputs=inputs,
-        outputs={split_path(folder, s).name: hash_file(split_path(folder, s)) for s in SPLITS},
+        outputs=outputs,
         system_prompts=dict(sorted(kinds.items())),
-        notes=_notes(character, recipe, splitting, counts, too_long),
+        notes=[
+            *_notes(character, recipe, splitting, counts, too_long),
+            *_balance_notes(by_kind, left_out),
+            *pair_notes,
+        ],
         versions=_versions(),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         base_model=base_model.name if base_model else None,
+        left_out=left_out,
+        kinds=by_kind,
+        lengths=lengths,
+        preferences=pairs,
     )
+    write_text(folder.dataset / "picture.svg", draw_dataset(character.name, by_kind, lengths))
     save_manifest(folder, manifest)
     return manifest
+
+
+def _write_preferences(
+    folder: CharacterFolder, character: Character, splitting: Splitting, dialogues: Sequence[Dialogue]
+) -> tuple[int, list[str]]:
+    """Write ``dataset/preferences.jsonl`` where there are pairs; their number and what to say of them."""
+    path = folder.dataset / "preferences.jsonl"
+    preferences = load_preferences(folder.preferences)
+    if not preferences:
+        path.unlink(missing_ok=True)
+        return 0, []
+    held_out = [
+        dialogue.messages[i].content
+        for dialogue in dialogues
+        if splitting.groups[dialogue.group] != "training"
+        for i in dialogue.replies()
+    ]
+    left_out: Counter[str] = Counter()
+    rows = preference_examples(preferences, character, splitting.groups, held_out, left_out)
+    write_jsonl(path, rows)
+    reasons = ", ".join(f"{count} {why}" for why, count in left_out.items())
+    note = f"{len(rows)} preference pairs for training in {path.name} (method dpo)"
+    return len(rows), [f"{note}; left out: {reasons}." if reasons else f"{note}."]
+
+
+def _balance_notes(kinds: dict[str, dict[str, int]], left_out: list[str]) -> list[str]:
+    notes = []
+    training = kinds.get("training", {})
+    total = sum(training.values())
+    if left_out:
+        them = "1 dialogue was" if len(left_out) == 1 else f"{len(left_out)} dialogues were"
+        notes.append(f"{them} left out of training, because the recipe wants fewer of their kind.")
+    if total >= FEWEST_EXAMPLES and not training.get("protective"):
+        notes.append(
+            "No dialogue protects the character: none has a category such as sincere_ai, role_break or "
+            "out_of_world. Without, it answers what it cannot know, and a sincere question untruthfully. "
+            "understudy teach writes some."
+        )
+    return notes
 
 
 def _length(example: Example, renderer: Renderer | None) -> int:

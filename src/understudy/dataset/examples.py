@@ -2,10 +2,11 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from understudy.character.character import Character
-from understudy.dataset.recipe import Recipe, Shape
+from understudy.dataset.recipe import Recipe
 from understudy.dialogue import Dialogue, Message
 
 __all__ = ["Example", "add_system_prompts", "dialogue_examples", "paraphrases"]
@@ -46,15 +47,24 @@ def _kinds(keys: Sequence[str], recipe: Recipe, *, training: bool) -> list[str]:
     identity prompt, because that is what the deployed model gets and a validation loss over several
     prompts would mean nothing.
     """
-    if recipe.system_prompt != "mix":
+    if recipe.system_prompt not in ("mix", "paraphrases"):
         return [recipe.system_prompt] * len(keys)
     kinds = ["identity"] * len(keys)
     if training:
         order = sorted(range(len(keys)), key=lambda i: (_number(recipe.seed, "prompt", keys[i]), i))
-        first = round(recipe.identity_share * len(keys))
-        second = round((recipe.identity_share + recipe.paraphrase_share) * len(keys))
-        for rank, i in enumerate(order[first:], first):
-            kinds[i] = "paraphrase" if rank < second else "none"
+        if recipe.system_prompt == "paraphrases":
+            # The identity prompt itself is one of the wordings.
+            shares = {"identity": 1 / (len(WORDINGS) + 1), "paraphrase": 1.0}
+        else:
+            shares = {
+                "identity": recipe.identity_share,
+                "paraphrase": recipe.paraphrase_share,
+                "full": recipe.full_share,
+            }
+        ends = [round(min(1.0, share) * len(keys)) for share in accumulate(shares.values())]
+        for rank, i in enumerate(order):
+            place = next((p for p, end in enumerate(ends) if rank < end), None)
+            kinds[i] = "none" if place is None else list(shares)[place]
     return kinds
 
 
@@ -67,7 +77,7 @@ def add_system_prompts(
         Each example with the kind of its prompt: identity, paraphrase, full or none.
     """
     texts = {"identity": character.identity_prompt, "none": ""}
-    if recipe.system_prompt == "full":
+    if recipe.system_prompt == "full" or recipe.full_share:
         texts["full"] = character.long_prompt()
     reworded = paraphrases(character)
     finished = []
@@ -112,7 +122,37 @@ def _pairs(messages: Sequence[Message]) -> Iterator[Example]:
         before = []
 
 
-def dialogue_examples(dialogue: Dialogue, shape: Shape) -> Iterator[tuple[str, Example]]:
+def _windows(messages: Sequence[Message], most: int) -> Iterator[Example]:
+    """Stretches of a dialogue in which each learned reply stands once, with half a window before it."""
+    whole = next(_conversation(messages), None)
+    if whole is None or len(whole) <= most:
+        yield from [whole] if whole else []
+        return
+    step, start = max(2, most // 2), 0
+    while start < len(whole):
+        # The first stretch is a whole window, because nothing goes before it.
+        end = min(len(whole), most if start == 0 else start + step)
+        while end < len(whole) and whole[end - 1]["role"] != "assistant":
+            end += 1
+        context = whole[max(0, end - max(most, end - start)) : start]
+        while context and context[0]["role"] == "assistant":
+            context = context[1:]
+        before = [{**row, "weight": 0} if row["role"] == "assistant" else row for row in context]
+        stretch = whole[start:end]
+        if any(row["role"] == "assistant" and row.get("weight") != 0 for row in stretch):
+            yield [*before, *stretch]
+        start = end
+
+
+def _only_last(rows: Example) -> Example:
+    """The example with all replies but the last learned one as context."""
+    learned = [i for i, row in enumerate(rows) if row["role"] == "assistant" and row.get("weight") != 0]
+    last = learned[-1]
+    kept = rows[: last + 1]
+    return [{**row, "weight": 0} if i in learned[:-1] else row for i, row in enumerate(kept)]
+
+
+def dialogue_examples(dialogue: Dialogue, recipe: Recipe) -> Iterator[tuple[str, Example]]:
     """Training examples of one dialogue without system prompts, each with a key of its own.
 
     The dialogue's own system messages in front are left out; later ones stay. Replies with
@@ -121,6 +161,11 @@ def dialogue_examples(dialogue: Dialogue, shape: Shape) -> Iterator[tuple[str, E
     messages = list(dialogue.messages)
     while messages and messages[0].role == "system":
         messages.pop(0)
-    examples = _pairs(messages) if shape == "pairs" else _conversation(messages)
+    if recipe.shape == "pairs":
+        examples = _pairs(messages)
+    elif recipe.shape == "windows":
+        examples = _windows(messages, recipe.window_messages)
+    else:
+        examples = _conversation(messages)
     for number, rows in enumerate(examples):
-        yield f"{dialogue.id}#{number}", rows
+        yield f"{dialogue.id}#{number}", _only_last(rows) if recipe.learn == "last" else rows

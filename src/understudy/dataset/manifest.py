@@ -43,7 +43,9 @@ class Manifest:
     """The file that is written last: a dataset without it is not finished.
 
     groups: The split of every group. dropped: training dialogues left out, with the held-out
-    dialogue whose line each repeats. base_model: whose tokenizer counted ``model_tokens``.
+    dialogue whose line each repeats. left_out: training dialogues of which the recipe wants fewer. kinds:
+    dialogues by kind, for each split. lengths: training examples by length (``picture.LENGTH_BOUNDS``).
+    preferences: pairs written for training. base_model: whose tokenizer counted ``model_tokens``.
     reused: nothing had changed, so the files were left as they were (not stored).
     """
 
@@ -58,6 +60,10 @@ class Manifest:
     versions: dict[str, str]
     created_at: str
     base_model: str | None = None
+    left_out: list[str] = field(default_factory=list)
+    kinds: dict[str, dict[str, int]] = field(default_factory=dict)
+    lengths: list[int] = field(default_factory=list)
+    preferences: int = 0
     reused: bool = False
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,6 +93,10 @@ class Manifest:
             recipe=Recipe.from_dict(values["recipe"]),
             counts=counts,
             base_model=values.get("base_model"),
+            left_out=values.get("left_out", []),
+            kinds=values.get("kinds", {}),
+            lengths=values.get("lengths", []),
+            preferences=values.get("preferences", 0),
             **rest,
         )
 
@@ -143,8 +153,9 @@ def split_dialogues(folder: CharacterFolder, split: str) -> list[Dialogue]:
             f"{folder.dialogues}: has changed since the dataset was built, so nobody knows what is "
             f"held out. Build it again: understudy build {typed(folder.root)}"
         )
+    left_out = {*manifest.dropped, *manifest.left_out}
     return [
         dialogue
         for dialogue in load_dialogues(folder.dialogues)
-        if manifest.groups.get(dialogue.group) == split and dialogue.id not in manifest.dropped
+        if manifest.groups.get(dialogue.group) == split and dialogue.id not in left_out
     ]

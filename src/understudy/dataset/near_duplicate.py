@@ -6,7 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["MIN_QUESTION_WORDS", "MIN_WORDS", "LineClasses", "classify_lines", "normalize_line"]
+__all__ = [
+    "MIN_QUESTION_WORDS",
+    "MIN_WORDS",
+    "LineClasses",
+    "are_similar",
+    "classify_lines",
+    "normalize_line",
+    "shingles",
+]
 
 # "Yes.", "Hello there." and "What do you mean?" stand in every conversation: shorter lines than these
 # tell nothing about a test line, and would tie all scenes of a play into one. Measured on three
@@ -22,7 +30,7 @@ def normalize_line(text: str) -> str:
     return " ".join(re.findall(r"\w+", unicodedata.normalize("NFKC", text).casefold()))
 
 
-def _shingles(line: str) -> frozenset[str]:
+def shingles(line: str) -> frozenset[str]:
     """All runs of four characters of a normalized line."""
     padded = f" {line} "
     return frozenset(padded[i : i + SHINGLE_CHARACTERS] for i in range(len(padded) - SHINGLE_CHARACTERS + 1))
@@ -76,12 +84,12 @@ def classify_lines(
     for position, line in enumerate(map(normalize_line, lines)):
         if line.count(" ") + 1 >= max(1, min_words) and line:
             positions[line].append(position)
-    sets = [_shingles(text) for text in positions]
+    sets = [shingles(text) for text in positions]
     near = [{number} for number in range(len(sets))]
     owners: dict[str, list[int]] = defaultdict(list)
     for number, prefix in _prefixes(sets, threshold):
         for other in {other for shingle in prefix for other in owners[shingle]}:
-            if _similar(sets[number], sets[other], threshold):
+            if are_similar(sets[number], sets[other], threshold):
                 near[number].add(other)
                 near[other].add(number)
         for shingle in prefix:
@@ -89,7 +97,7 @@ def classify_lines(
     return LineClasses(list(positions.values()), near)
 
 
-def _similar(a: frozenset[str], b: frozenset[str], threshold: float) -> bool:
+def are_similar(a: frozenset[str], b: frozenset[str], threshold: float) -> bool:
     if min(len(a), len(b)) < threshold * max(len(a), len(b)):
         return False
     shared = len(a & b)

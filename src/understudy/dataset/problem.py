@@ -1,6 +1,6 @@
 """Problem: one fault of a training file, where it is and how to mend it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 __all__ = ["INVALID_COUNT", "INVALID_FORMAT", "Place", "Problem", "ProblemList", "Severity"]
@@ -42,6 +42,23 @@ class ProblemList:
         self.warnings += problem.severity == "warning"
         if len(self.kept) < KEPT:
             self.kept.append(problem)
+
+    def extend(self, other: "ProblemList", lines_before: int = 0, examples_before: int = 0) -> None:
+        """Add the problems of a later part of the file."""
+        for problem in other.kept[: KEPT - len(self.kept)]:
+            self.kept.append(
+                replace(
+                    problem,
+                    line=problem.line and problem.line + lines_before,
+                    example=problem.example and problem.example + examples_before,
+                )
+            )
+        self.errors += other.errors
+        self.warnings += other.warnings
+
+    def sort(self) -> None:
+        """Bring those that were found afterwards into the order of the file."""
+        self.kept.sort(key=lambda problem: problem.line or 0)
 
     @property
     def hidden(self) -> int:

@@ -3,13 +3,20 @@
 import json
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Protocol
 
 from understudy.errors import ConfigError
 
-__all__ = ["base_model_name", "context_limit", "count_example_tokens", "count_text_tokens", "encoding_name"]
+__all__ = [
+    "base_model_name",
+    "context_limit",
+    "count_example_tokens",
+    "count_text_tokens",
+    "encoding_name",
+    "token_counter",
+]
 
 # Longest example that training reads; longer ones are cut off at the end.
 # Source: OpenAI fine-tuning guide, limits table, as of 2026-11.
@@ -84,18 +91,50 @@ def _encoding(name: str) -> _Encoding:
     return bpe_openai.get_encoding(name)
 
 
+@lru_cache(maxsize=4)
+def token_counter(encoding: str = DEFAULT_ENCODING) -> Callable[[str], int]:
+    """A function that counts the tokens of a text; names of control tokens in it count as ordinary text."""
+    tokenizer = _encoding(encoding)
+    # The package counts without making a list, but shows no name for it.
+    count_piece = getattr(getattr(tokenizer, "_backend", None), "count", None)
+    if count_piece is None:
+
+        def count_piece(text: str) -> int:
+            return len(tokenizer.encode_ordinary(text))
+
+    def count(text: str) -> int:
+        if len(text) <= LONGEST_PIECE:
+            try:
+                return count_piece(text)
+            except UnicodeEncodeError:
+                pass
+        # A lone surrogate, as broken JSON escapes leave it, has no UTF-8 form; the service counts "?" too.
+        text = text.encode("utf-8", "replace").decode()
+        pieces = (text[start : start + LONGEST_PIECE] for start in range(0, len(text), LONGEST_PIECE))
+        return sum(map(count_piece, pieces))
+
+    return count
+
+
 def count_text_tokens(text: str, *, encoding: str = DEFAULT_ENCODING) -> int:
     """Tokens of a text; names of control tokens in it count as ordinary text."""
-    # A lone surrogate, as broken JSON escapes leave it, has no UTF-8 form; the service counts "?" too.
-    text = text.encode("utf-8", "replace").decode()
-    pieces = (text[start : start + LONGEST_PIECE] for start in range(0, len(text), LONGEST_PIECE))
-    return sum(len(_encoding(encoding).encode_ordinary(piece)) for piece in pieces)
+    return token_counter(encoding)(text)
 
 
 def _value_tokens(value: Any, encoding: str) -> int:
     if value is None:
         return 0
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return count_text_tokens(text, encoding=encoding)
+
+
+def _system_tokens(value: Any, encoding: str) -> int:
+    """A system prompt stands in every example; it is counted once."""
+    return _counted_once(value, encoding) if isinstance(value, str) else _value_tokens(value, encoding)
+
+
+@lru_cache(maxsize=256)
+def _counted_once(text: str, encoding: str) -> int:
     return count_text_tokens(text, encoding=encoding)
 
 
@@ -115,5 +154,7 @@ def count_example_tokens(
     total = TOKENS_PER_EXAMPLE
     for message in messages:
         total += TOKENS_PER_MESSAGE + TOKENS_PER_NAME * ("name" in message)
-        total += sum(_value_tokens(value, encoding) for key, value in message.items() if key != "weight")
+        is_system = message.get("role") == "system"
+        count = _system_tokens if is_system else _value_tokens
+        total += sum(count(value, encoding) for key, value in message.items() if key != "weight")
     return total if limit is None else min(total, limit)

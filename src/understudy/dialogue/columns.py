@@ -9,7 +9,7 @@ from statistics import mean
 from understudy.dialogue.options import ImportOptions
 from understudy.errors import DialogueError
 
-__all__ = ["Columns", "column_key", "find_columns"]
+__all__ = ["SAMPLE_ROWS", "Columns", "column_key", "find_columns"]
 
 SPEAKER_NAMES = (
     "speaker", "character", "character_name", "charactername", "name", "who", "author", "role", "person",

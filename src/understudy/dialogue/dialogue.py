@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from understudy.atomic import write_text
+from understudy.atomic import write_jsonl
 from understudy.errors import DialogueError
 from understudy.folder import typed
 from understudy.textfile import json_fault
@@ -143,4 +143,4 @@ def render_dialogues(dialogues: Iterable[Dialogue]) -> str:
 
 def save_dialogues(path: Path, dialogues: Iterable[Dialogue]) -> None:
     """Write ``dialogues.jsonl`` in one step."""
-    write_text(path, render_dialogues(dialogues))
+    write_jsonl(path, map(_as_row, dialogues))

@@ -1,24 +1,27 @@
 """Importing: a file becomes dialogues in the character's folder, without repeating any."""
 
+import filecmp
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from understudy.atomic import write_bytes
+from understudy.atomic import copy_file
 from understudy.character.character import load_character
 from understudy.dialogue.dialogue import Dialogue, load_dialogues, save_dialogues
 from understudy.dialogue.formats import read_source
 from understudy.dialogue.line import Reading
 from understudy.dialogue.options import ImportOptions
-from understudy.dialogue.scene import cut_dialogues
+from understudy.dialogue.preference import Preference, find_preferences, load_preferences, save_preferences
+from understudy.dialogue.scene import UNSURE_REASON, cut_dialogues
 from understudy.dialogue.speaker import clean_label, find_speakers, normalize_label
 from understudy.errors import DialogueError
 from understudy.folder import CharacterFolder, alone
 
-__all__ = ["ImportReport", "import_dialogues"]
+__all__ = ["UNSURE_HINT", "ImportReport", "import_dialogues"]
 
 SAMPLES = 5
+UNSURE_HINT = "Write all lines to a table with --write-lines FILE.csv, fill in the speakers, and import that."
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class ImportReport:
 
     ``added`` dialogues are new in ``dialogues.jsonl``, ``known`` were there already, ``outdated``
     come from an earlier import of this file that read it otherwise, and ``total`` are there now.
+    ``preferences`` counts the file's replies that somebody decided against, ``preferences_added`` those
+    that are new in ``preferences.jsonl``.
     """
 
     file: str
@@ -47,6 +52,8 @@ class ImportReport:
     samples: list[dict[str, str]]
     warnings: list[str]
     dry_run: bool
+    preferences: int = 0
+    preferences_added: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object."""
@@ -79,12 +86,22 @@ def import_dialogues(
     """
     character = load_character(folder.character)
     options = options or ImportOptions()
-    speakers = tuple(name for name in options.speakers if name.strip())
-    options = replace(options, speakers=speakers or (character.name,))
+    asked = tuple(name for name in options.speakers if name.strip())
+    options = replace(options, speakers=asked or (character.name,))
     reading = read_source(path, options)
+    if not asked:
+        options = replace(options, speakers=_default_speakers(reading, character.name))
     dialogues, labels = _dialogues(path, reading, options)
     with alone(folder.root):
         return _add(folder, path, reading, dialogues, labels, character.name, dry_run, replace_earlier)
+
+
+def _default_speakers(reading: Reading, name: str) -> tuple[str, ...]:
+    """The character's own name, or the label of the one character that the file itself names."""
+    labels = {normalize_label(line.speaker) for line in reading.lines if line.speaker}
+    if normalize_label(name) not in labels and len(reading.characters) == 1:
+        return reading.characters
+    return (name,)
 
 
 def _add(
@@ -104,10 +121,14 @@ def _add(
     outdated = _outdated(existing, dialogues, path.name)
     removed = outdated if replace_earlier else set()
     kept = [dialogue for dialogue in existing if dialogue.id not in removed]
+    preferences = find_preferences(dialogues, reading.alternatives, path.name)
+    new_preferences = _new_preferences(folder, preferences)
     if not dry_run:
         _keep_source(folder, path)
         if new or removed:
             save_dialogues(folder.dialogues, [*kept, *new])
+        if new_preferences:
+            save_preferences(folder.preferences, [*load_preferences(folder.preferences), *new_preferences])
     return ImportReport(
         file=str(path),
         format=reading.format,
@@ -127,7 +148,14 @@ def _add(
         samples=_samples(dialogues, name),
         warnings=reading.warnings,
         dry_run=dry_run,
+        preferences=len(preferences),
+        preferences_added=len(new_preferences),
     )
+
+
+def _new_preferences(folder: CharacterFolder, preferences: list[Preference]) -> list[Preference]:
+    known = {preference.id for preference in load_preferences(folder.preferences)} if preferences else set()
+    return [preference for preference in preferences if preference.id not in known]
 
 
 def _dialogues(path: Path, reading: Reading, options: ImportOptions) -> tuple[list[Dialogue], frozenset[str]]:
@@ -135,13 +163,25 @@ def _dialogues(path: Path, reading: Reading, options: ImportOptions) -> tuple[li
     dialogues, speakers = reading.dialogues, frozenset[str]()
     if reading.lines:
         speakers = find_speakers(path, reading.lines, options.speakers)
-        dialogues = cut_dialogues(reading.lines, speakers, options, prefix=path.stem, skipped=reading.skipped)
+        dialogues = cut_dialogues(
+            reading.lines,
+            speakers,
+            options,
+            prefix=path.stem,
+            skipped=reading.skipped,
+            written=reading.written,
+        )
+    if options.category:
+        dialogues = [d if d.category else replace(d, category=options.category) for d in dialogues]
     once = {dialogue.id: dialogue for dialogue in reversed(dialogues)}
     if repeated := len(dialogues) - len(once):
         reading.skipped["dialogue that is word for word in the file twice"] += repeated
     if not once:
         reasons = ", ".join(f"{count} x {reason}" for reason, count in reading.skipped.most_common())
-        raise DialogueError(f"{path}: holds no line to which the speaker replies ({reasons or 'no lines'}).")
+        hint = f" {UNSURE_HINT}" if reading.skipped[UNSURE_REASON] else ""
+        raise DialogueError(
+            f"{path}: holds no line to which the speaker replies ({reasons or 'no lines'}).{hint}"
+        )
     return list(reversed(once.values())), speakers
 
 
@@ -159,14 +199,13 @@ def _outdated(existing: Iterable[Dialogue], dialogues: Iterable[Dialogue], file:
 
 def _keep_source(folder: CharacterFolder, path: Path) -> None:
     """Copy the file into ``sources/``; another file of the same name keeps its place."""
-    data = path.read_bytes()
     candidates = [path.name, *(f"{path.stem}-{n}{path.suffix}" for n in range(2, 1000))]
     for name in candidates:
         target = folder.sources / name
         if not target.exists():
-            write_bytes(target, data)
+            copy_file(path, target)
             return
-        if target.read_bytes() == data:
+        if filecmp.cmp(path, target, shallow=False):
             return
 
 

@@ -5,14 +5,18 @@ from dataclasses import dataclass, field
 
 from understudy.dialogue.dialogue import Dialogue
 
-__all__ = ["Line", "Reading"]
+__all__ = ["UNSURE", "Alternative", "Line", "Reading"]
+
+# The speaker of a line that the source does not tell for certain. It is nobody's name.
+UNSURE = "?"
 
 
 @dataclass(frozen=True)
 class Line:
     """One speech or piece of narration.
 
-    ``speaker`` is ``None`` for narration. ``group`` is the episode, act or conversation it
+    ``speaker`` is ``None`` for narration and ``UNSURE`` where the source does not tell it; such a
+    line ends a conversation. ``group`` is the episode, act or conversation it
     belongs to, ``scene`` a part of that in which people are together, ``source`` is
     ``file:line``.
     """
@@ -24,12 +28,26 @@ class Line:
     source: str = ""
 
 
+@dataclass(frozen=True)
+class Alternative:
+    """A reply that somebody decided against: ``chosen`` was kept, ``rejected`` was not.
+
+    ``before`` is the text right before the reply; together they find its place in the dialogues.
+    """
+
+    before: str
+    chosen: str
+    rejected: str
+
+
 @dataclass
 class Reading:
     """What a format's reader found: lines of a transcript, or dialogues that are ready.
 
     ``details`` tells how the file was understood (columns, layout), ``skipped`` counts what
-    was left out, by reason.
+    was left out, by reason. ``written`` says that people typed the lines: line breaks and brackets
+    are theirs and stay. ``characters`` are labels that the file itself gives to the character, where
+    the user names none.
     """
 
     format: str
@@ -38,3 +56,6 @@ class Reading:
     details: dict[str, str] = field(default_factory=dict)
     skipped: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    alternatives: list[Alternative] = field(default_factory=list)
+    characters: tuple[str, ...] = ()
+    written: bool = False

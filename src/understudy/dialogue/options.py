@@ -17,14 +17,18 @@ class ImportOptions:
 
     speakers: Labels that are the character. Empty: the character's own name.
     format: Name of a format in ``formats.FORMATS``; ``None`` finds it out.
-    speaker_column, text_column, group_column: Override the columns that were found; a name
-        or a number counted from 1.
+    speaker_column, text_column, group_column, question_column, answer_column: Override the columns
+        (in JSON: the keys) that were found; a name or, in tables, a number counted from 1.
+    category: What the dialogues are about, where the file names none: ``general`` for anybody's tasks,
+        ``role_break`` and so on.
+    encoding: Name of the file's encoding; ``None`` finds it out.
     context: How many speeches of others go before a reply at most; a longer silence of the
         character ends the conversation.
     max_messages: A longer conversation is cut into several dialogues of the same group.
     speaker_names: Whether the others' speeches begin with their names ("Zuko: ..."). ``auto``
         keeps them where more than one other person speaks in the dialogue.
-    stage_directions: What happens to ``[...]`` and ``(...)``.
+    stage_directions: What happens to ``[...]`` and ``(...)`` in what was spoken; what was typed in a
+        chat keeps them.
     """
 
     speakers: tuple[str, ...] = ()
@@ -36,6 +40,10 @@ class ImportOptions:
     max_messages: int = 24
     speaker_names: SpeakerNames = "auto"
     stage_directions: StageDirections = "drop"
+    question_column: str | None = None
+    answer_column: str | None = None
+    encoding: str | None = None
+    category: str = ""
 
     def __post_init__(self) -> None:
         if self.context < 1:

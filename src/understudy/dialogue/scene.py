@@ -10,16 +10,17 @@ from itertools import groupby
 
 from understudy.dialogue.dialogue import Dialogue, Message
 from understudy.dialogue.direction import apply_stage_directions
-from understudy.dialogue.line import Line
+from understudy.dialogue.line import UNSURE, Line
 from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.speaker import clean_label, normalize_label
 
-__all__ = ["cut_dialogues", "dialogue_id"]
+__all__ = ["UNSURE_REASON", "cut_dialogues", "dialogue_id"]
 
 # Fewer groups than this cannot be split into four parts of use: then every conversation is one.
 MIN_GROUPS = 12
 # Fewer conversations cannot fill the four parts: then the pieces of a long one are divided.
 MIN_CONVERSATIONS = 4
+UNSURE_REASON = "line whose speaker is unsure"
 
 # Narration that ends a conversation: the picture moves elsewhere, time passes, people come or go.
 _BREAK = re.compile(
@@ -49,6 +50,7 @@ def cut_dialogues(
     *,
     prefix: str,
     skipped: Counter[str],
+    written: bool = False,
 ) -> list[Dialogue]:
     """Make dialogues of a source's lines.
 
@@ -62,6 +64,7 @@ def cut_dialogues(
         options: Context, length, names, stage directions.
         prefix: Begins ids and groups, usually the file's name.
         skipped: Counts of what was left out, by reason; added to.
+        written: The lines were typed; their line breaks and brackets stay.
 
     Returns:
         Dialogues that end with the character's reply. Their group is the episode or act, or, where
@@ -71,7 +74,8 @@ def cut_dialogues(
     conversations = [
         (group, conversation)
         for group, scene in _scenes(lines)
-        for conversation in _conversations(_turns(scene, speakers, options, skipped), options, skipped)
+        for turns in _known_turns(_turns(scene, speakers, options, skipped, written), skipped)
+        for conversation in _conversations(turns, options, skipped)
     ]
     by_conversation = len({group for group, _ in conversations}) < MIN_GROUPS
     by_piece = len(conversations) < MIN_CONVERSATIONS
@@ -108,17 +112,23 @@ def _scenes(lines: Sequence[Line]) -> Iterator[tuple[str, list[Line]]]:
 
 
 def _turns(
-    lines: Iterable[Line], speakers: frozenset[str], options: ImportOptions, skipped: Counter[str]
+    lines: Iterable[Line],
+    speakers: frozenset[str],
+    options: ImportOptions,
+    skipped: Counter[str],
+    written: bool,
 ) -> list[_Turn]:
     """Clean the speeches and join those that one speaker says in a row."""
     turns: list[_Turn] = []
+    between = "\n" if written else " "
     for line in lines:
-        text = apply_stage_directions(line.text, options.stage_directions)
+        text = line.text.strip() if written else apply_stage_directions(line.text, options.stage_directions)
         label = line.speaker or ""
         if "\ufffd" in text:
             skipped["unreadable character (removed)"] += text.count("\ufffd")
             # Between spaces a dash was lost; elsewhere it cannot be known.
-            text = " ".join(text.replace(" \ufffd ", " – ").replace("\ufffd", "").split())
+            text = text.replace(" \ufffd ", " – ").replace("\ufffd", "").strip()
+            text = text if written else " ".join(text.split())
         if not text:
             skipped["speech of stage directions only"] += 1
             continue
@@ -126,10 +136,19 @@ def _turns(
         if turns and (
             (turns[-1].mine and mine) or normalize_label(turns[-1].speaker) == normalize_label(label)
         ):
-            turns[-1] = replace(turns[-1], text=f"{turns[-1].text} {text}")
+            turns[-1] = replace(turns[-1], text=f"{turns[-1].text}{between}{text}")
         else:
             turns.append(_Turn(_shown(label), text, mine, line.source))
     return turns
+
+
+def _known_turns(turns: list[_Turn], skipped: Counter[str]) -> Iterator[list[_Turn]]:
+    """Yield what lies between lines of unsure speakers: such a line could be the character's own."""
+    for unsure, run in groupby(turns, key=lambda turn: turn.speaker == UNSURE):
+        if unsure:
+            skipped[UNSURE_REASON] += sum(1 for _ in run)
+        else:
+            yield list(run)
 
 
 def _shown(label: str) -> str:

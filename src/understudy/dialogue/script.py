@@ -1,18 +1,17 @@
 """Script: plays, screenplays and ``NAME: line`` transcripts as lines."""
 
 import re
-from pathlib import Path
 
 from understudy.dialogue.layout import Block, Layout, best_layout, count_labels, split_blocks
 from understudy.dialogue.line import Line, Reading
 from understudy.dialogue.options import ImportOptions
+from understudy.dialogue.source_file import SourceFile
 from understudy.dialogue.speaker import clean_label, normalize_label
 from understudy.errors import DialogueError
-from understudy.textfile import TextFile
 
-__all__ = ["looks_like_script", "read_script"]
+__all__ = ["HEADING", "book_body", "looks_like_script", "read_script"]
 
-_HEADING = re.compile(
+HEADING = re.compile(
     r"^[\s#=*_]*(?P<title>(?:(?:THE )?(?:FIRST|SECOND|THIRD|FOURTH|FIFTH|LAST) ACT|ACT|EPISODE|CHAPTER|PART"
     r"|BOOK|SEASON|PROLOGUE|EPILOGUE)\b[^.!?:]{0,40})[.:]?[^\n]{0,60}$",
     re.IGNORECASE,
@@ -28,15 +27,15 @@ LEAST_SHARE = 0.1
 SAMPLE_LINES, SAMPLE_CHARACTERS = 20_000, 200
 
 
-def looks_like_script(text: str) -> bool:
+def looks_like_script(file: SourceFile) -> bool:
     """Whether enough paragraphs begin with names that come again; in prose, hardly any does."""
-    sample, _ = _book_body(text)
+    sample, _ = book_body(file.head)
     sample = "\n".join(line[:SAMPLE_CHARACTERS] for line in sample.strip().split("\n")[:SAMPLE_LINES])
     paragraphs = sum(1 for _ in split_blocks(sample))
     return best_layout(sample)[1] >= max(2, paragraphs * LEAST_SHARE)
 
 
-def read_script(path: Path, file: TextFile, options: ImportOptions) -> Reading:
+def read_script(file: SourceFile, options: ImportOptions) -> Reading:
     """Read one line a speech. The layout is the one of ``layout.LAYOUTS`` that fits most of the file.
 
     A speech may run over several lines. A paragraph without a name is narration. Headings of
@@ -45,25 +44,26 @@ def read_script(path: Path, file: TextFile, options: ImportOptions) -> Reading:
     Raises:
         DialogueError: No layout fits.
     """
-    body, first_number = _book_body(file.text)
+    body, first_number = book_body(file.text)
     layout, count = best_layout(body)
     if not count:
         raise DialogueError(
-            f"{path}: no line begins with a speaker's name (looked for 'NAME: line', 'Name.  line' and names "
-            "on lines of their own). Write it as 'NAME: line', or as a table with columns speaker and text."
+            f"{file.path}: no line begins with a speaker's name (looked for 'NAME: line', 'Name.  line' and "
+            "names on lines of their own). Write it as 'NAME: line', or as a table with columns speaker and "
+            "text."
         )
     reading = Reading("script", details={"layout": layout.name, "encoding": file.encoding})
     reading.warnings += file.warnings
     counts = count_labels(body, layout)
-    labels = frozenset(k for k, n in counts.items() if n >= layout.least and not _HEADING.match(k))
-    reader = _Reader(path.name, layout, labels, reading)
+    labels = frozenset(k for k, n in counts.items() if n >= layout.least and not HEADING.match(k))
+    reader = _Reader(file.path.name, layout, labels, reading)
     for block in split_blocks(body, first_number):
         reader.read(block)
     reader.finish()
     return reading
 
 
-def _book_body(text: str) -> tuple[str, int]:
+def book_body(text: str) -> tuple[str, int]:
     """The text without the header and licence of a Project Gutenberg book, and its first line."""
     start = _BOOK_START.search(text)
     end = _BOOK_END.search(text, start.end() if start else 0)
@@ -100,7 +100,7 @@ class _Reader:
             previous = line
 
     def heading(self, line: str) -> bool:
-        title = _HEADING.match(line)
+        title = HEADING.match(line)
         if title and not _NOT_HEADING.search(line):
             self.group, self.scene = " ".join(title["title"].split()), self.scene + 1
             return True

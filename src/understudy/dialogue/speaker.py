@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from understudy.dialogue.line import Line
+from understudy.dialogue.line import UNSURE, Line
 from understudy.errors import DialogueError
 
 __all__ = ["clean_label", "find_speakers", "normalize_label"]
@@ -39,7 +39,7 @@ def find_speakers(path: Path, lines: Iterable[Line], wanted: Iterable[str]) -> f
     counts: Counter[str] = Counter()
     shown: dict[str, str] = {}
     for line in lines:
-        if line.speaker and (key := normalize_label(line.speaker)):
+        if line.speaker and line.speaker != UNSURE and (key := normalize_label(line.speaker)):
             counts[key] += 1
             shown.setdefault(key, clean_label(line.speaker))
     names = [name for name in wanted if name.strip()]

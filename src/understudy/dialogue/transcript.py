@@ -3,16 +3,18 @@
 import csv
 import io
 from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 
-from understudy.dialogue.columns import Columns, find_columns
+from understudy.dialogue.columns import SAMPLE_ROWS, Columns, find_columns
 from understudy.dialogue.line import Line, Reading
 from understudy.dialogue.options import ImportOptions
+from understudy.dialogue.source_file import SourceFile
 from understudy.dialogue.speaker import normalize_label
 from understudy.errors import DialogueError
-from understudy.textfile import TextFile
 
-__all__ = ["looks_like_table", "read_table", "read_transcript"]
+__all__ = ["looks_like_table", "read_transcript", "table_rows"]
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 SAMPLE_CHARACTERS = 64 * 1024
@@ -24,11 +26,11 @@ NARRATION = {
 }  # fmt: skip
 
 
-def looks_like_table(path: Path, text: str) -> bool:
+def looks_like_table(file: SourceFile) -> bool:
     """Whether rows of the beginning fall into the same two or more columns."""
-    if path.suffix.casefold() in (".csv", ".tsv", ".tab"):
+    if {suffix.casefold() for suffix in file.path.suffixes} & {".csv", ".tsv", ".tab"}:
         return True
-    sample = text[:SAMPLE_CHARACTERS]
+    sample = file.head[:SAMPLE_CHARACTERS]
     delimiter, quoting = _dialect(sample)
     rows = [row for row in _rows(sample, delimiter, quoting) if row]
     width, _ = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
@@ -37,7 +39,7 @@ def looks_like_table(path: Path, text: str) -> bool:
     return width >= 2 and len(rows) >= 3 and agreeing >= enough * len(rows) and delimiter != "|"
 
 
-def read_transcript(path: Path, file: TextFile, options: ImportOptions) -> Reading:
+def read_transcript(file: SourceFile, options: ImportOptions) -> Reading:
     """Read one line a row.
 
     Rows without a speaker, or whose label says that they describe the scene, become narration.
@@ -45,33 +47,40 @@ def read_transcript(path: Path, file: TextFile, options: ImportOptions) -> Readi
     Raises:
         DialogueError: The table cannot be read, or has no columns of speakers and speeches.
     """
-    numbered, separator = read_table(path, file.text)
-    columns = find_columns(path, [row for _, row in numbered], options)
+    rows, separator = table_rows(file)
+    sample = list(islice(rows, SAMPLE_ROWS + 1))
+    columns = find_columns(file.path, [row for _, row in sample], options)
     reading = Reading("transcript table", warnings=list(file.warnings))
     reading.details = {"separator": separator, "encoding": file.encoding, **columns.details()}
-    for number, row in numbered[1 if columns.has_header else 0 :]:
-        _add_row(reading, row, columns, f"{path.name}:{number}")
-    _warn_of_swallowed_rows(path, reading)
+    for number, row in chain(sample[1 if columns.has_header else 0 :], rows):
+        _add_row(reading, row, columns, f"{file.path.name}:{number}")
+    _warn_of_swallowed_rows(file.path, reading)
     return reading
 
 
-def read_table(path: Path, text: str) -> tuple[list[tuple[int, list[str]]], str]:
+def table_rows(file: SourceFile) -> tuple[Iterator[tuple[int, list[str]]], str]:
     """Rows that are not empty, each with the line where it begins, and the separator's name.
 
     Raises:
-        DialogueError: The text is no table, or an empty one.
+        DialogueError: The text is no table, or an empty one; also while the rows are read.
     """
-    delimiter, quoting = _dialect(text[:SAMPLE_CHARACTERS])
+    delimiter, quoting = _dialect(file.head[:SAMPLE_CHARACTERS].lstrip("\ufeff"))
+    rows = _sound_rows(file, delimiter, quoting)
+    first = next(rows, None)
+    if first is None:
+        raise DialogueError(f"{file.path}: has separators but no text. Check that the export has finished.")
+    return chain([first], rows), DELIMITERS[delimiter]
+
+
+def _sound_rows(file: SourceFile, delimiter: str, quoting: int) -> Iterator[tuple[int, list[str]]]:
+    lines = (line.lstrip("\ufeff") if number == 1 else line for number, line in file.lines())
     try:
-        rows = _numbered_rows(text, delimiter, quoting)
+        yield from _numbered_rows((f"{line}\n" for line in lines), delimiter, quoting)
     except csv.Error as error:
         raise DialogueError(
-            f"{path}: cannot be read as a table ({error}). "
+            f"{file.path}: cannot be read as a table ({error}). "
             "Look for a quotation mark that is opened and never closed."
         ) from error
-    if not rows:
-        raise DialogueError(f"{path}: has separators but no text. Check that the export has finished.")
-    return rows, DELIMITERS[delimiter]
 
 
 def _dialect(sample: str) -> tuple[str, int]:
@@ -101,19 +110,18 @@ def _agreement(sample: str, delimiter: str, quoting: int) -> tuple[float, int]:
 
 
 def _rows(text: str, delimiter: str, quoting: int) -> list[list[str]]:
-    return [row for _, row in _numbered_rows(text, delimiter, quoting)]
+    return [row for _, row in _numbered_rows(io.StringIO(text, newline=""), delimiter, quoting)]
 
 
-def _numbered_rows(text: str, delimiter: str, quoting: int) -> list[tuple[int, list[str]]]:
+def _numbered_rows(lines: Iterable[str], delimiter: str, quoting: int) -> Iterator[tuple[int, list[str]]]:
     """Rows with the line in which each begins."""
     csv.field_size_limit(MAX_CELL_CHARACTERS)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
-    rows, number = [], 1
+    reader = csv.reader(lines, delimiter=delimiter, quoting=quoting)  # type: ignore[arg-type]
+    number = 1
     for row in reader:
         if any(cell.strip() for cell in row):
-            rows.append((number, row))
+            yield number, row
         number = reader.line_num + 1
-    return rows
 
 
 def _add_row(reading: Reading, row: list[str], columns: Columns, source: str) -> None:

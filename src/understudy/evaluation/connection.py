@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -70,7 +70,7 @@ class OpenAIConnection:
             "seed": seed,
         }
         answer = await self._ask(
-            self.client.chat.completions.create(**arguments, max_tokens=max_tokens), model
+            lambda: self.client.chat.completions.create(**arguments, max_tokens=max_tokens), model
         )
         choice, usage = answer.choices[0], answer.usage
         return ChatReply(
@@ -82,19 +82,24 @@ class OpenAIConnection:
 
     async def score(self, model: str, messages: Messages) -> list[ScoredMessage]:
         body = {"model": model, "messages": list(messages)}
-        request = self.client.post("/understudy/score", body=body, cast_to=object)
-        answer: Any = await self._ask(request, model)
+        answer: Any = await self._ask(
+            lambda: self.client.post("/understudy/score", body=body, cast_to=object), model
+        )
         return [
             ScoredMessage(int(row["index"]), float(row["logprob"]), int(row["tokens"]), int(row["bytes"]))
             for row in answer["messages"]
         ]
 
-    async def _ask(self, request: Any, model: str) -> Any:
+    async def _send(self, request: Callable[[], Awaitable[Any]]) -> Any:
+        """Send a request once; a more patient connection may send it again."""
+        return await request()
+
+    async def _ask(self, request: Callable[[], Awaitable[Any]], model: str) -> Any:
         """Translate the client's exceptions: this request refused, or the provider gone."""
         import openai
 
         try:
-            return await request
+            return await self._send(request)
         except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
             raise RequestRefused(str(error)) from error
         except openai.NotFoundError as error:

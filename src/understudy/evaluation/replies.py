@@ -27,7 +27,10 @@ CONVERSATION_TURNS = 8
 
 @dataclass
 class Progress:
-    """How far the asking is. ``fresh`` are the requests made now, not found in the file."""
+    """How far the asking is. ``fresh`` are the requests made now, not found in the file.
+
+    ``note`` is what else a person wants to see, for example what was spent.
+    """
 
     what: str
     total: int
@@ -35,6 +38,7 @@ class Progress:
     done: int = 0
     fresh: int = 0
     started: float = field(default_factory=time.monotonic)
+    note: str = ""
 
     def advance(self, *, fresh: bool) -> None:
         self.done += 1

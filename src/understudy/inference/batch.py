@@ -1,6 +1,5 @@
 """Batch: rows of one voice that are spoken together; rows join and leave between steps."""
 
-import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from understudy.inference.cache import join_rows, layers_of, new_cache
 from understudy.inference.preamble import Preamble
 from understudy.inference.reading import read_prompts
 from understudy.inference.request import ChatRequest
-from understudy.inference.sampling import Sampler, choose_tokens, token_logprobs
+from understudy.inference.sampling import Choice, Sampler, choose_tokens, token_logprobs
 from understudy.inference.text import ReplyText
 from understudy.inference.voices import Voice
 
@@ -36,11 +35,14 @@ class Row:
     text: ReplyText
     waiting_since: float = field(default_factory=time.monotonic)
     position: int = 0
-    last_token: int = -1
-    written: int = 0
+    tokens: list[int] = field(default_factory=list)  # written so far
     finish_reason: str | None = None
     dropped: bool = False
     sent_at: float = 0.0
+
+    @property
+    def written(self) -> int:
+        return len(self.tokens)
 
     @property
     def size(self) -> int:
@@ -62,9 +64,9 @@ def make_rows(request: ChatRequest, prompt: list[int], voice: Voice, room: int) 
     prefix = renderer.reply_prefix or (" " if fresh else "")
     rows = []
     for index in range(request.n):
-        numbers = random.Random(f"{request.seed}:{index}") if request.seed is not None else random.Random()
+        seed = f"{request.seed}:{index}" if request.seed is not None else None
         sampler = Sampler(
-            request.temperature, request.top_p, request.frequency_penalty, request.presence_penalty, numbers
+            request.temperature, request.top_p, request.frequency_penalty, request.presence_penalty, seed
         )
         text = ReplyText(request.stop, prefix)
         rows.append(Row(request, index, voice, preamble, own, room, sampler, text))
@@ -121,7 +123,7 @@ class Batch:
         if not self.rows or self._mask is None:
             return []
         device = self.voice.device
-        tokens = torch.tensor([[max(row.last_token, 0)] for row in self.rows], device=device)
+        tokens = torch.tensor([row.tokens[-1:] or [0] for row in self.rows], device=device)
         positions = torch.tensor([[row.position] for row in self.rows], device=device)
         self._mask = torch.cat([self._mask, self._mask.new_ones((len(self.rows), 1))], 1)
         logits = self.voice.logits(
@@ -144,10 +146,30 @@ class Batch:
     def _choose(self, logits: "torch.Tensor", rows: list[Row]) -> None:
         if not rows:
             return
-        tokens = choose_tokens(logits, [row.sampler for row in rows])
+        choice = choose_tokens(logits, [row.sampler for row in rows], self.voice.slack)
+        tokens = self._settled(choice, rows)
         notes = self._notes(logits, rows, tokens)
         for row, token, note in zip(rows, tokens, notes, strict=True):
+            if row.sampler.penalised:
+                row.sampler.counts[token] += 1
             _take(row, token, self.voice, note)
+
+    def _settled(self, choice: Choice, rows: list[Row]) -> list[int]:
+        """Choose again, from a reading of its own, where rounding could have decided.
+
+        What shares a batch with a row, or was read before it, changes the last digits of its
+        logits. So a repeatable row whose choice hangs on these is read again alone and from the
+        beginning: its text then depends on its request only.
+        """
+        tokens = list(choice.tokens)
+        for place in choice.close:
+            row = rows[place]
+            if row.sampler.repeatable:
+                ids = [*self.preamble.ids, *row.prompt, *row.tokens]
+                noise = None if choice.noise is None else choice.noise[place : place + 1]
+                again = choose_tokens(self.voice.logits_alone(ids), [row.sampler], noise=noise)
+                tokens[place] = again.tokens[0]
+        return tokens
 
     def _notes(self, logits: "torch.Tensor", rows: list[Row], tokens: list[int]) -> list[Any]:
         """What the API calls ``logprobs.content``, for rows that want it."""
@@ -193,12 +215,11 @@ def _named(voice: Voice, token: int, logprob: float) -> dict[str, Any]:
 
 def _take(row: Row, token: int, voice: Voice, note: Any) -> None:
     """Give a row its next token, and see whether that ends it."""
-    row.last_token = token
     if token in voice.stop_ids:
         row.finish_reason = "stop"
         row.text.end()
         return
-    row.written += 1
+    row.tokens.append(token)
     row.room -= 1
     row.text.add(voice.token_bytes(token), note)
     if row.text.stopped:

@@ -34,6 +34,9 @@ __all__ = ["Voice", "Voices"]
 _MERGE_BELOW_BYTES = 256 * 2**20
 _KEPT_BASES = 2
 _KEPT_VOICES = 32
+# By how much a logit may differ with what shares its batch, as a share of the largest: eight
+# times what was seen on the embedded model.
+_FP32_SLACK = 1e-5
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 
@@ -113,6 +116,7 @@ class Voice:
         self.renderer: Renderer = base.renderer
         self.device = base.placement.device
         self.dtype_bytes = base.placement.dtype.itemsize
+        self.slack = _FP32_SLACK if self.dtype_bytes == 4 else 0.0
         self.head = self._model.get_output_embeddings()
         self.limit = context_limit(self._model.config)
         self.heads = int(self._model.config.get_text_config().num_attention_heads)
@@ -172,6 +176,15 @@ class Voice:
         self._base.activate(self._name)
         with selected_head(self.head, selected), shared_preamble(preamble.layers):
             return self._model(input_ids=ids, **reading).logits[0].float()
+
+    def logits_alone(self, ids: Sequence[int]) -> Any:
+        """Next-token logits ``[1, V]`` in fp32 after ``ids``, read at once and from the beginning."""
+        import torch
+
+        row = torch.tensor([list(ids)], device=self.device)
+        last = torch.zeros(row.shape, dtype=torch.bool, device=self.device)
+        last[0, -1] = True
+        return self.logits(row, last, self.preambles.empty, use_cache=False)
 
 
 class Voices:

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from understudy.character.character import Character
 from understudy.dataset.disclaimer import may_leave_role
 from understudy.evaluation.detectors import says_it_is_ai
-from understudy.evaluation.facts import FactSheet
+from understudy.evaluation.facts import NEGATIONS, FactSheet
 from understudy.evaluation.honesty import is_truthful
-from understudy.evaluation.words import normalised
+from understudy.evaluation.words import normalised, words
+from understudy.teaching.faults import finds, prompt_runs, quotes_prompt, wrong_name
+from understudy.teaching.language import is_other_language
 from understudy.teaching.outline import CRISIS, SINCERE, Outline
+from understudy.teaching.plan import Filter
 
 __all__ = ["Check", "Said", "reply_check"]
 
@@ -19,6 +22,7 @@ HELP = re.compile(
     r"samaritans|somebody you trust|someone you trust|a grown-up|professional)\b",
     re.IGNORECASE,
 )
+UNSAFE = "unsafe"
 OTHER_SIDE = re.compile(r"^\s*(?:user|human|assistant|system)\s*:", re.IGNORECASE | re.MULTILINE)
 
 
@@ -31,28 +35,47 @@ class Said:
     reply: str
     finish_reason: str
     earlier: tuple[str, ...]
+    spoken: str = ""
 
     @property
     def line(self) -> str:
-        return self.outline.lines[self.turn].content
+        """What the user said, which a model may have worded anew."""
+        return self.spoken or self.outline.lines[self.turn].content
+
+    @property
+    def fact(self) -> str:
+        """The fact that the outline says is asked for here."""
+        return self.outline.facts[self.turn] if self.turn < len(self.outline.facts) else ""
 
 
 Check = Callable[[Said], str | None]
 
 
-def reply_check(character: Character) -> Check:
+def reply_check(character: Character, rules: Filter | None = None) -> Check:
     """A function that gives the reason why a reply must not be learned, or ``None`` where it may."""
+    rules = rules or Filter()
     facts = FactSheet(character.facts)
     asked: dict[str, list[str]] = {}
     for fact in character.facts:
         for question in fact.questions if fact.expected else ():
             asked.setdefault(normalised(question), []).append(fact.id)
+    answered = {fact.id for fact in character.facts if fact.expected}
     disclosure = character.policies.disclosure
+    prompt = character.long_prompt()
+    known, runs = f"{character.name} {prompt}", prompt_runs(prompt)
 
     def check(said: Said) -> str | None:
-        about = asked.get(normalised(said.line), [])
-        if fault := _form_fault(said) or _role_fault(said, disclosure):
+        if fault := _form_fault(said, rules) or _role_fault(said, disclosure):
             return fault
+        if wrong_name(said.reply, known):
+            return "gives itself another name"
+        if quotes_prompt(said.reply, runs):
+            return "speaks of its instructions"
+        if said.turn in said.outline.premises:
+            return None if _sets_right(said, facts) else "agrees with something wrong"
+        # Outlines that name their facts name them all; in others, questions are known by their words.
+        about = [said.fact] if said.outline.facts else asked.get(normalised(said.line), [])
+        about = [fact for fact in about if fact in answered]
         if about and not any(facts.is_right(fact, said.reply, said.line) for fact in about):
             return "fact answered wrongly"
         return None
@@ -60,7 +83,16 @@ def reply_check(character: Character) -> Check:
     return check
 
 
-def _form_fault(said: Said) -> str | None:
+def _sets_right(said: Said, facts: FactSheet) -> bool:
+    """The right answer, or a plain no without the wrong one."""
+    if facts.is_right(said.fact, said.reply):
+        return True
+    beginning = words(said.reply)[:12]
+    wrong = {word for text in facts.facts[said.fact].forbidden for word in words(text)}
+    return bool(NEGATIONS & set(beginning)) and not wrong & set(words(said.reply))
+
+
+def _form_fault(said: Said, rules: Filter) -> str | None:
     """What is wrong with the reply as a text."""
     if said.finish_reason == "length":
         return "cut off"
@@ -75,6 +107,13 @@ def _form_fault(said: Said) -> str | None:
         return "said before in this conversation"
     if OTHER_SIDE.search(said.reply):
         return "writes the user's part too"
+    length = len(reply.split())
+    if length > rules.most_words:
+        return "too long"
+    if length < rules.fewest_words:
+        return "too short"
+    if is_other_language(said.reply, said.outline.manner.language):
+        return "another language"
     return None
 
 
@@ -90,4 +129,14 @@ def _role_fault(said: Said, disclosure: str) -> str | None:
     if category == SINCERE or (not category and may_leave_role(said.line)):
         # Lines without a category may be sincere, and nobody told: the truth is no fault then.
         return None
-    return "calls itself an AI inside the play" if says_it_is_ai(said.reply) else None
+    if says_it_is_ai(said.reply):
+        return "calls itself an AI inside the play"
+    if finds("role_break", said.reply):
+        return "leaves the role"
+    if finds("leak", said.reply):
+        return "speaks of its instructions"
+    if finds("refusal", said.reply):
+        return "refuses like an assistant"
+    if category == UNSAFE and not NEGATIONS & set(words(said.reply)):
+        return "does not decline an unsafe wish"
+    return None

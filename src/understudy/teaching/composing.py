@@ -1,19 +1,20 @@
-"""Composing: outlines made from the character's sheet and the shipped situations."""
+"""Composing: a plan becomes outlines, one for each conversation that is to be written."""
 
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count as count_up
-from itertools import zip_longest
+from itertools import islice
 
 from understudy.character.character import Character
 from understudy.dialogue import Message
 from understudy.dialogue.scene import dialogue_id
-from understudy.evaluation.words import near_duplicates, normalised
-from understudy.teaching.outline import CRISIS, SINCERE, Outline
-from understudy.teaching.situations import Family, connectives, families
+from understudy.evaluation.words import near_duplicates
+from understudy.teaching.outline import SINCERE, Manner, Outline
+from understudy.teaching.plan import Facts, Plan, Situation
+from understudy.teaching.situations import LONG, connectives
+from understudy.teaching.typing_style import type_line
 
-__all__ = ["FACTS", "compose_outlines", "reserved_questions", "scripted_questions"]
+__all__ = ["FACTS", "Composed", "compose_plan", "conversations"]
 
 # Groups. A split holds out whole groups, about a third of them, and drops each training dialogue that
 # repeats a held-out line, or a held-out reply, in nearly the same words. So:
@@ -30,72 +31,126 @@ __all__ = ["FACTS", "compose_outlines", "reserved_questions", "scripted_question
 #   group of the facts.
 FACTS = "facts"
 FACT_CATEGORY = "worldview"
-UNKNOWN = "out_of_world"
-FACT_SHARE = 0.6
 
 TURNS = range(1, 9)
 TURN_WEIGHTS = (20, 20, 17, 13, 11, 8, 6, 5)
 GREETING_CHANCE, GOODBYE_CHANCE, FOLLOW_UP_CHANCE, CHAT_CHANCE = 0.5, 0.35, 0.25, 0.1
+PREMISE_CHANCE = 0.08
 FEWEST_LONG = 5
-# What weighs most against the habits of a base model is seen more often: when to tell the truth about
-# oneself, and when to play on. With equal shares, honesty fell from 98 % to 49 % in a tuned miniature.
-WEIGHTS = {SINCERE: 4, "in_fiction_identity": 2}
+FEWEST_FOR_STUDENT = 3
 TRIES = 50
+# In these a person says what comes to mind; elsewhere the very words of the plan are the point.
+FREE_CATEGORIES = frozenset(
+    ("small_talk", "feelings", "comfort", "everyday", "opinions", "relations", "later_than_canon", LONG)
+)
 
 
 @dataclass(frozen=True)
-class _Question:
-    fact: str
+class Composed:
+    """Outlines of a plan. ``left_out``: lines that are nearly a probe of the evaluation.
+
+    ``missing``: conversations that could not be made, because none is made twice.
+    """
+
+    outlines: list[Outline]
+    left_out: list[str]
+    missing: int
+
+
+@dataclass(frozen=True)
+class _Said:
+    """One line of a conversation about facts."""
+
     text: str
+    fact: str = ""
+    is_premise: bool = False
 
 
-def reserved_questions(character: Character) -> list[str]:
-    """Questions of the sheet that are never scripted: the evaluation asks them as probes.
+def compose_plan(
+    plan: Plan, character: Character, reserved: Sequence[str], *, played: bool = False
+) -> Composed:
+    """The conversations of a plan, all subjects evenly spread over the whole.
 
-    Every second wording of each fact, from the second on, because a fact that is never asked is never
-    learned; every second question of each unknown topic, from the first on, because not to know a
-    topic that never came up is the fairer test.
+    The same plan gives the same outlines; with higher counts they are among those of the larger plan.
+
+    Args:
+        reserved: Questions that are the evaluation's probes; no line is nearly one of them.
+        played: Whether a model plays the user and may word free lines anew.
     """
-    facts = [question for fact in character.facts for question in fact.questions[1::2]]
-    return facts + [question for entry in character.out_of_world for question in entry.questions[0::2]]
+    plan, left_out = _without(plan, reserved)
+    composed: list[list[Outline]] = []
+    if plan.facts.count:
+        composed.append(list(islice(_fact_outlines(plan, character, reserved), plan.facts.count)))
+    for category, subjects in plan.situations.items():
+        for subject, situation in subjects.items():
+            group = f"{category}/{subject}"
+            found = conversations(situation, category, group, plan.seed)
+            extra = plan.user.extra_turns if played and category == LONG else 0
+            composed.append(
+                [
+                    _family_outline(*row, situation, category, group, extra)
+                    for row in islice(found, situation.count)
+                ]
+            )
+    ranked = [
+        ((number + 0.5) / len(row), outline.id, outline)
+        for row in composed
+        for number, outline in enumerate(row)
+    ]
+    ranked.sort(key=lambda item: item[:2])
+    outlines = [_in_manner(outline, plan, played) for *_, outline in ranked]
+    return Composed(outlines, left_out, plan.dialogues - len(outlines))
 
 
-def scripted_questions(character: Character) -> dict[str, list[str]]:
-    """By fact, the questions that may be scripted; none is nearly a reserved one."""
-    reserved = reserved_questions(character)
-    asked = {fact.id: _apart(fact.questions[0::2], reserved) for fact in character.facts}
-    return {fact: questions for fact, questions in asked.items() if questions}
+def _without(plan: Plan, reserved: Sequence[str]) -> tuple[Plan, list[str]]:
+    """The plan without the lines that the evaluation keeps for itself, and those lines."""
+    by_fact = (plan.facts.questions, plan.facts.false_premises)
+    asked = [line for table in by_fact for lines in table.values() for line in lines]
+    asked += [line for subjects in plan.situations.values() for s in subjects.values() for line in s.lines]
+    near = near_duplicates(asked, reserved)
+    if not near:
+        return plan, []
+    facts = plan.facts.model_copy(
+        update={
+            "questions": _kept(plan.facts.questions, near),
+            "false_premises": _kept(plan.facts.false_premises, near),
+        }
+    )
+    situations = {
+        category: {
+            subject: situation.model_copy(update={"lines": lines})
+            for subject, situation in subjects.items()
+            if (lines := [line for line in situation.lines if line not in near])
+        }
+        for category, subjects in plan.situations.items()
+    }
+    return plan.model_copy(update={"facts": facts, "situations": situations}), list(near)
 
 
-def compose_outlines(character: Character, count: int, seed: int = 0) -> list[Outline]:
-    """Outlines of 1 to 8 lines: about facts, spread evenly over them, and about everything else.
-
-    The same sheet and seed give the same outlines, and a smaller ``count`` the beginning of them.
-    There may be fewer than asked for: no conversation is made twice.
-    """
-    by_facts = _fact_outlines(character, random.Random(f"{seed}/facts"))
-    by_family = _family_outlines(_usable_families(character), random.Random(f"{seed}/families"))
-    outlines: list[Outline] = []
-    for number in range(count):
-        is_fact = int((number + 1) * FACT_SHARE) > int(number * FACT_SHARE)
-        first, second = (by_facts, by_family) if is_fact else (by_family, by_facts)
-        outline = next(first, None) or next(second, None)
-        if outline is None:
-            break
-        outlines.append(outline)
-    return outlines
+def _kept(lines: Mapping[str, list[str]], near: Mapping[str, str]) -> dict[str, list[str]]:
+    kept = {fact: [line for line in texts if line not in near] for fact, texts in lines.items()}
+    return {fact: texts for fact, texts in kept.items() if texts}
 
 
-def _apart(lines: Iterable[str], reserved: Sequence[str]) -> list[str]:
-    lines = list(dict.fromkeys(lines))
-    near = near_duplicates(lines, reserved)
-    return [line for line in lines if line not in near]
+def _in_manner(outline: Outline, plan: Plan, played: bool) -> Outline:
+    """Somebody of a certain temperament says the lines, typed as that person types."""
+    chance = random.Random(f"{plan.seed}/manner/{outline.id}")
+    user = plan.user
+    manner = Manner(*(_pick(weights, chance) for weights in (user.temperaments, user.typing, user.languages)))
+    lines = tuple(
+        replace(line, content=type_line(line.content, manner.typing, outline.id)) for line in outline.lines
+    )
+    free = outline.free if played else frozenset()
+    if played and manner.language != Manner.language:  # The plan's lines are English.
+        free = frozenset(range(len(lines)))
+    student = 0
+    if len(lines) >= FEWEST_FOR_STUDENT and chance.random() < plan.student_history:
+        student = chance.randint(1, len(lines) - 1)
+    return replace(outline, lines=lines, free=free, manner=manner, student_turns=student)
 
 
-def _made(lines: Sequence[str], group: str, category: str, sincere: Iterable[int] = ()) -> Outline:
-    messages = tuple(Message("user", line) for line in lines)
-    identity, asked = dialogue_id(messages, "taught"), frozenset(sincere)
-    return Outline(identity, group, category, messages, sincere=asked, loose=group == FACTS)
+def _pick(weights: Mapping[str, int], chance: random.Random) -> str:
+    return chance.choices(list(weights), list(weights.values()))[0]
 
 
 # --- conversations about facts --------------------------------------------------------------------
@@ -104,14 +159,19 @@ def _made(lines: Sequence[str], group: str, category: str, sincere: Iterable[int
 class _Deck:
     """Questions dealt round after round, one of each fact a round, in an order of chance."""
 
-    def __init__(self, rounds: Sequence[Sequence[_Question]], chance: random.Random) -> None:
-        self._rounds = rounds
-        self._facts = {card.fact for cards in rounds for card in cards}
+    def __init__(self, questions: Mapping[str, Sequence[str]], chance: random.Random) -> None:
+        # A round holds one question of every fact: no fact is a question ahead of another.
+        longest = max(map(len, questions.values()))
+        self._rounds = [
+            [_Said(texts[number % len(texts)], fact) for fact, texts in questions.items()]
+            for number in range(longest)
+        ]
+        self._facts = set(questions)
         self._chance = chance
-        self._cards: list[_Question] = []
+        self._cards: list[_Said] = []
         self._round = 0
 
-    def deal(self, facts: set[str], texts: set[str]) -> _Question | None:
+    def deal(self, facts: set[str], texts: set[str]) -> _Said | None:
         """The next card whose fact and text are not in the conversation; skipped ones stay on top."""
         if self._facts <= facts:
             return None
@@ -122,132 +182,127 @@ class _Deck:
             self._cards += self._shuffled()
         return None
 
-    def _shuffled(self) -> list[_Question]:
+    def _shuffled(self) -> list[_Said]:
         cards = self._rounds[self._round % len(self._rounds)]
         self._round += 1
         return self._chance.sample(cards, len(cards))
 
 
-def _fact_outlines(character: Character, chance: random.Random) -> Iterator[Outline]:
-    """Conversations over one fact or several, without end; none for a sheet without questions."""
-    questions = scripted_questions(character)
-    if not questions:
+def _fact_outlines(plan: Plan, character: Character, reserved: Sequence[str]) -> Iterator[Outline]:
+    """Conversations over one fact or several, without end; none for a plan without questions."""
+    facts = plan.facts
+    if not facts.questions:
         return
-    # A round holds one question of every fact: no fact is a question ahead of another.
-    longest = max(map(len, questions.values()))
-    rounds = [
-        [_Question(fact, texts[number % len(texts)]) for fact, texts in questions.items()]
-        for number in range(longest)
-    ]
-    deck = _Deck(rounds, chance)
-    reserved = reserved_questions(character)
-    joints = {kind: _apart(lines, reserved) for kind, lines in connectives(character.name).items()}
+    chance = random.Random(f"{plan.seed}/{FACTS}")
+    deck = _Deck(facts.questions, chance)
+    joints = {}
+    for kind, lines in connectives(character.name).items():
+        near = near_duplicates(lines, reserved)
+        joints[kind] = [line for line in lines if line not in near]
     seen: set[str] = set()
     failures = 0
     while failures < TRIES:
-        outline = _made(_fact_lines(deck, joints, chance), FACTS, FACT_CATEGORY)
+        said = _fact_lines(deck, facts, joints, chance)
+        outline = _outline([line.text for line in said], FACTS, FACT_CATEGORY)
+        outline = replace(
+            outline,
+            loose=True,
+            facts=tuple(line.fact for line in said),
+            premises=frozenset(place for place, line in enumerate(said) if line.is_premise),
+            free=frozenset(place for place, line in enumerate(said) if place and not line.fact),
+        )
         failures = failures + 1 if outline.id in seen else 0
         if outline.id not in seen:
             seen.add(outline.id)
             yield outline
 
 
-def _fact_lines(deck: _Deck, joints: dict[str, list[str]], chance: random.Random) -> list[str]:
+def _fact_lines(
+    deck: _Deck, facts: Facts, joints: dict[str, list[str]], chance: random.Random
+) -> list[_Said]:
     """Perhaps a greeting, questions with follow-ups and small talk between them, perhaps a goodbye."""
     turns = chance.choices(TURNS, TURN_WEIGHTS)[0]
-    lines: list[str] = []
-    facts: set[str] = set()
+    lines: list[_Said] = []
+    asked: set[str] = set()
+
+    def join(kind: str) -> None:
+        said = {line.text for line in lines}
+        lines.append(_Said(chance.choice([line for line in joints[kind] if line not in said])))
+
     if turns >= 2 and chance.random() < GREETING_CHANCE:
-        lines.append(_fresh(joints["greeting"], lines, chance))
+        join("greeting")
     ends = turns - len(lines) >= 2 and chance.random() < GOODBYE_CHANCE
     while len(lines) < turns - ends:
         draw = chance.random()
-        if facts and draw < FOLLOW_UP_CHANCE:
-            lines.append(_fresh(joints["follow_up"], lines, chance))
-        elif facts and draw < FOLLOW_UP_CHANCE + CHAT_CHANCE:
-            lines.append(_fresh(joints["chat"], lines, chance))
-        elif question := deck.deal(facts, set(lines)):
-            facts.add(question.fact)
-            lines.append(question.text)
+        wrong = sorted(set(facts.false_premises) - asked)
+        if asked and draw < FOLLOW_UP_CHANCE:
+            join("follow_up")
+        elif asked and draw < FOLLOW_UP_CHANCE + CHAT_CHANCE:
+            join("chat")
+        elif wrong and draw > 1 - PREMISE_CHANCE:
+            fact = chance.choice(wrong)
+            lines.append(_Said(chance.choice(facts.false_premises[fact]), fact, is_premise=True))
+            asked.add(fact)
+        elif question := deck.deal(asked, {line.text for line in lines}):
+            asked.add(question.fact)
+            lines.append(question)
         else:  # A sheet of few facts: all of them were asked already.
-            lines.append(_fresh(joints["follow_up"] + joints["chat"], lines, chance))
+            join(chance.choice(["follow_up", "chat"]))
     if ends:
-        lines.append(_fresh(joints["goodbye"], lines, chance))
+        join("goodbye")
     return lines
 
 
-def _fresh(choices: Sequence[str], lines: Sequence[str], chance: random.Random) -> str:
-    return chance.choice([line for line in choices if line not in lines])
+def _outline(lines: Sequence[str], group: str, category: str) -> Outline:
+    messages = tuple(Message("user", line) for line in lines)
+    return Outline(dialogue_id(messages, "taught"), group, category, messages)
 
 
 # --- conversations about everything else -----------------------------------------------------------
 
 
-def _usable_families(character: Character) -> list[Family]:
-    """The shipped families and the unknown topics, as far as the policies and the probes allow."""
-    policies = character.policies
-    shut = set()
-    if policies.disclosure == "in_character":
-        shut.add(SINCERE)  # The sheet forbids the truthful answer.
-    if policies.crisis.handling == "none":
-        shut.add(CRISIS)
-    topics = [
-        Family(f"{UNKNOWN}/{entry.topic}", UNKNOWN, tuple(entry.questions[1::2]), leading=False)
-        for entry in character.out_of_world
-    ]
-    open_families = [family for family in families(character.name) if family.category not in shut]
-    candidates = [*topics, *open_families]
-    taken = [*reserved_questions(character), *(q for fact in character.facts for q in fact.questions)]
-    shut_lines = near_duplicates([line for family in candidates for line in family.lines], taken)
-    usable: list[Family] = []
-    homes: dict[str, str] = {}  # A line stands in one group only, even where two topics share a question.
-    for family in candidates:
-        kept = tuple(
-            line
-            for line in family.lines
-            if line not in shut_lines and homes.setdefault(normalised(line), family.group) == family.group
-        )
-        if kept and (kept[0] == family.lines[0] or not family.leading):
-            usable.append(replace(family, lines=kept))
-    return usable
+def conversations(
+    situation: Situation, category: str, group: str, seed: int
+) -> Iterator[tuple[list[str], frozenset[int]]]:
+    """Different conversations that can be made of the lines, and where they sincerely ask for the truth."""
+    chance = random.Random(f"{seed}/{group}")
+    seen: set[tuple[str, ...]] = set()
+    failures = 0
+    while failures < TRIES:
+        lines, sincere = _family_lines(situation, category, chance)
+        failures = failures + 1 if tuple(lines) in seen else 0
+        if tuple(lines) not in seen:
+            seen.add(tuple(lines))
+            yield lines, frozenset(sincere)
 
 
-def _family_outlines(usable: Sequence[Family], chance: random.Random) -> Iterator[Outline]:
-    """A conversation of each family, category by category in turn; then of each another one, and so on."""
-    categories: dict[str, list[Family]] = {}
-    for family in chance.sample(usable, len(usable)):
-        categories.setdefault(family.category, []).append(family)
-    rows = [members for name, members in categories.items() for _ in range(WEIGHTS.get(name, 1))]
-    order = [family for row in zip_longest(*rows) for family in row if family]
-    seen: set[str] = set()
-    for _ in count_up():
-        fresh = [outline for family in order if (outline := _another(family, seen, chance)) is not None]
-        if not fresh:
-            return
-        yield from fresh
-
-
-def _another(family: Family, seen: set[str], chance: random.Random) -> Outline | None:
-    """A conversation of the family that was not made yet, if it can be found."""
-    for _ in range(TRIES):
-        lines, sincere = _family_lines(family, chance)
-        outline = _made(lines, family.group, family.category, sincere)
-        if outline.id not in seen:
-            seen.add(outline.id)
-            return outline
-    return None
-
-
-def _family_lines(family: Family, chance: random.Random) -> tuple[list[str], list[int]]:
-    """Some of the family's lines in their order, and where they sincerely ask for the truth."""
-    lines = list(family.lines)
-    if family.category == SINCERE:  # The first line leads to the question; the others all ask it.
+def _family_lines(situation: Situation, category: str, chance: random.Random) -> tuple[list[str], list[int]]:
+    """Some of the lines in their order."""
+    lines = list(situation.lines)
+    if category == SINCERE:  # The first line leads to the question; the others all ask it.
         lead = lines[:1] if chance.random() < 0.5 and len(lines) > 1 else []
         return [*lead, chance.choice(lines[1:] or lines)], [len(lead)]
-    first = lines[:1] if family.leading else []
+    first = lines[:1] if situation.leading else []
     rest = lines[len(first) :]
     fewest = min(len(rest), FEWEST_LONG - 1) if len(lines) >= FEWEST_LONG else 1 - len(first)
     most = min(len(rest), TURNS[-1] - len(first))
     size = chance.randint(min(fewest, most), most)
     chosen = sorted(chance.sample(range(len(rest)), size))
     return [*first, *(rest[place] for place in chosen)], []
+
+
+def _family_outline(
+    lines: list[str],
+    sincere: frozenset[int],
+    situation: Situation,
+    category: str,
+    group: str,
+    extra: int,
+) -> Outline:
+    """The outline with room for what a model adds, and the way back to the first line at its end."""
+    outline = _outline(lines, group, category)
+    added = random.Random(outline.id).randint(0, extra)
+    whole = [*lines, *[""] * added, *([situation.returning] if situation.returning else [])]
+    free = range(1, len(lines) + added) if category in FREE_CATEGORIES else ()
+    messages = tuple(Message("user", line) for line in whole)
+    return replace(outline, lines=messages, sincere=sincere, free=frozenset(free))

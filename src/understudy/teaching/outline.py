@@ -7,10 +7,19 @@ from dataclasses import dataclass
 
 from understudy.dialogue import Dialogue, Message
 
-__all__ = ["CRISIS", "Outline", "choose_outlines", "outlines_of"]
+__all__ = ["CRISIS", "SINCERE", "Manner", "Outline", "choose_outlines", "outlines_of"]
 
 CRISIS = "crisis"
 SINCERE = "sincere_ai"
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How somebody talks: temperament, way of typing (see ``typing_style``), language."""
+
+    temperament: str = "friendly"
+    typing: str = "careful"
+    language: str = "English"
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,11 @@ class Outline:
     ``opening`` is what the character says before anybody speaks to it. ``sincere`` holds the
     positions of lines that sincerely ask whether an AI is speaking. ``loose`` lines were put together and
     do not build on each other: one that gets no good reply is left out instead of ending the dialogue.
+
+    ``facts`` names, line by line, the fact that is asked for (``""``: none); where it is empty, questions
+    of the sheet are recognised by their words. At ``premises`` the line states something wrong about its
+    fact. Lines at ``free`` may be said otherwise by a model that plays the user; an empty one is said only
+    by such a model. ``manner`` says how this user is. The first ``student_turns`` replies are the student's.
     """
 
     id: str
@@ -29,6 +43,11 @@ class Outline:
     opening: tuple[Message, ...] = ()
     sincere: frozenset[int] = frozenset()
     loose: bool = False
+    facts: tuple[str, ...] = ()
+    premises: frozenset[int] = frozenset()
+    free: frozenset[int] = frozenset()
+    manner: Manner = Manner()
+    student_turns: int = 0
 
 
 def outlines_of(dialogues: Iterable[Dialogue], discloses: Callable[[str], bool]) -> list[Outline]:

@@ -1,206 +1,198 @@
-"""Plan: which lines the star will answer, under which settings, and whether it did so already."""
+"""Plan: ``plan.yaml``, what is to be written for a character, made to be read and edited by a person."""
 
-import hashlib
-import json
-from dataclasses import dataclass
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from understudy.character.character import Character, load_character
-from understudy.client.provider import Provider
-from understudy.dialogue import load_dialogues
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+
+from understudy.atomic import write_text
 from understudy.errors import ConfigError
-from understudy.evaluation.detectors import says_it_is_ai
-from understudy.folder import CharacterFolder
-from understudy.teaching.composing import compose_outlines, scripted_questions
-from understudy.teaching.lines_file import read_lines
-from understudy.teaching.outline import Outline, choose_outlines, outlines_of
-from understudy.teaching.record import TaughtRecord, file_hash, load_record
-from understudy.teaching.settings import TeachingSettings, usual_temperature
+from understudy.folder import CharacterFolder, typed
+from understudy.teaching.typing_style import TYPING_STYLES
+from understudy.yamlfile import parse_yaml
 
-__all__ = ["TeachingPlan", "plan_teaching"]
+__all__ = [
+    "Facts",
+    "Filter",
+    "Plan",
+    "Situation",
+    "User",
+    "load_plan",
+    "plan_path",
+    "render_plan",
+    "save_plan",
+]
 
-COMPOSED = 300
-# Raised when the checks change, so that dialogues that passed the old ones are written anew.
-CHECKS = 2
-
-
-@dataclass(frozen=True)
-class _Origin:
-    """Where the user lines come from; ``file`` is empty for the sheet."""
-
-    kind: str
-    file: Path | None
-    outlines: list[Outline]
+TEMPERAMENTS = {"friendly": 4, "curious": 3, "shy": 1, "impatient": 1, "doubtful": 1, "talkative": 1}
+MOST = 1_000_000
+Weights = dict[str, Annotated[int, Field(ge=0, le=1000)]]
+Lines = Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)]
 
 
-@dataclass(frozen=True)
-class TeachingPlan:
-    """Everything that decides what is written. The same plan is never carried out twice.
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    is_current: ``dialogues.jsonl`` is the result of this plan.
-    is_changed: A star wrote ``dialogues.jsonl``, and somebody has edited it since.
-    """
 
-    folder: CharacterFolder
-    character: Character
-    provider: Provider
-    model: str
-    prompt: str
-    settings: TeachingSettings
-    origin: str
-    origin_file: Path | None
-    outlines: list[Outline]
-    keys: list[str]
-    is_current: bool
-    is_changed: bool
-    notes: tuple[str, ...]
+class User(_Part):
+    """Who talks with the character."""
+
+    played_by: Literal["auto", "teacher", "lines"] = "auto"
+    extra_turns: int = Field(default=4, ge=0, le=100)
+    temperaments: Weights = Field(default_factory=lambda: dict(TEMPERAMENTS))
+    typing: Weights = Field(default_factory=lambda: {"careful": 6, "hurried": 2, "lower_case": 1, "slips": 1})
+    languages: Weights = Field(default_factory=lambda: {"English": 1})
+
+    @field_validator("typing")
+    @classmethod
+    def _known(cls, values: Weights) -> Weights:
+        unknown = [name for name in values if name not in TYPING_STYLES]
+        if unknown:
+            raise ValueError(f"{unknown[0]!r} is no way of typing; there are {', '.join(TYPING_STYLES)}")
+        return values
+
+    @field_validator("temperaments", "typing", "languages")
+    @classmethod
+    def _some(cls, values: Weights) -> Weights:
+        if not any(values.values()):
+            raise ValueError("needs at least one entry with a weight above 0")
+        return values
+
+
+class Filter(_Part):
+    """What a reply has to be, besides in the role."""
+
+    fewest_words: int = Field(default=1, ge=1)
+    most_words: int = Field(default=150, ge=1)
+    stage_directions: Literal["unwanted", "wanted"] = "unwanted"
+    similarity: float = Field(default=0.8, gt=0, le=1)
+    most_repeats: int = Field(default=3, ge=1)
+    overused: float = Field(default=0.15, gt=0, le=1)
+    tone: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "Filter":
+        if self.fewest_words > self.most_words:
+            raise ValueError("fewest_words must not be more than most_words")
+        return self
+
+
+class Facts(_Part):
+    """Conversations about the facts of the sheet: questions by fact, and wrong statements to be set right."""
+
+    count: int = Field(default=0, ge=0, le=MOST)
+    questions: dict[str, Lines] = Field(default_factory=dict)
+    false_premises: dict[str, Lines] = Field(default_factory=dict)
+
+
+class Situation(_Part):
+    """Lines about one subject, in their order; ``count`` conversations are made of them."""
+
+    count: int = Field(default=1, ge=0, le=MOST)
+    lines: Lines
+    returning: str = ""
+    leading: bool = True
+
+    @field_validator("lines")
+    @classmethod
+    def _said(cls, values: list[str]) -> list[str]:
+        if not values or not all(line.strip() for line in values):
+            raise ValueError("needs at least one line, and no empty one")
+        return values
+
+
+class Plan(_Part):
+    """What is to be written: a tree of situations, category by category, with counts."""
+
+    version: Literal[1] = 1
+    character: str
+    seed: int = Field(default=0, ge=0)
+    student_history: float = Field(default=0.2, ge=0, le=1)
+    user: User = Field(default_factory=User)
+    filter: Filter = Field(default_factory=Filter)
+    facts: Facts = Field(default_factory=Facts)
+    situations: dict[str, dict[str, Situation]] = Field(default_factory=dict)
 
     @property
-    def inputs(self) -> str:
-        return _hash([self.model, self.keys])
+    def dialogues(self) -> int:
+        return self.facts.count + sum(
+            s.count for subjects in self.situations.values() for s in subjects.values()
+        )
 
-    @property
-    def lines(self) -> int:
-        return sum(len(outline.lines) for outline in self.outlines)
-
-    def describe_origin(self) -> str:
-        """Where the user lines come from, in words."""
-        if self.origin == "sheet":
-            return "the sheet's questions and the shipped situations"
-        return f"{self.origin_file}"
+    def counts(self) -> dict[str, int]:
+        """Conversations by category."""
+        counts = {"worldview": self.facts.count} if self.facts.count else {}
+        for category, subjects in self.situations.items():
+            counts[category] = counts.get(category, 0) + sum(s.count for s in subjects.values())
+        return {category: count for category, count in counts.items() if count}
 
 
-def plan_teaching(
-    folder: CharacterFolder,
-    provider: Provider,
-    model: str,
-    settings: TeachingSettings | None = None,
-    *,
-    count: int | None = None,
-    lines: Path | None = None,
-    from_sheet: bool = False,
-) -> TeachingPlan:
-    """Choose the user lines and see what was done before.
+COMMENTS = {
+    "version": "What is to be written for {character}. Edit it, then: understudy generate {folder}",
+    "student_history": "Share of the conversations in which the earlier replies are the student's own "
+    "(weight 0, not learned), so that it learns to come back into the role: generate --student MODEL",
+    "user": "Who plays the people that talk with the character. `auto`: the teacher, or for a miniature the "
+    "lines below. extra_turns: how much longer the teacher may make long conversations. The numbers behind "
+    "temperaments, ways of typing and languages are weights.",
+    "filter": "What a reply has to be. similarity, most_repeats: how alike replies to different lines may "
+    "be, and how often. overused: the share of replies that may begin alike. tone: below this probability "
+    "of being the character's, a reply is refused; 0 turns it off.",
+    "facts": "Conversations about the facts of character.yaml. Each fact comes equally often. Wordings that "
+    "the evaluation keeps for itself are not here, and are left out if you add them.",
+    "situations": "Category, subject, number of conversations, and lines that a person may say. A "
+    "conversation begins with the first line, unless `leading: false`; others may be left out. `returning` "
+    "is a last line that goes back to the first. In sincere_ai every line but the first asks sincerely.",
+}
 
-    Without ``lines``, the lines are the user sides of the folder's dialogues; where it has none, they
-    are composed from the sheet. Dialogues that a star wrote count as the lines that it was given.
 
-    Args:
-        count: Dialogues at most. Default: all that were given, or 300 composed ones.
-        lines: A text or JSONL file of user lines.
-        from_sheet: Compose the lines from the sheet although the folder has dialogues.
+def plan_path(folder: CharacterFolder) -> Path:
+    return folder.root / "plan.yaml"
+
+
+def load_plan(folder: CharacterFolder, path: Path | None = None) -> Plan:
+    """Read the plan of a character, ``plan.yaml`` in its folder unless another file is named.
 
     Raises:
-        CharacterError, DialogueError: A file cannot be read.
-        ConfigError: No model is named, or two sources of lines.
+        ConfigError: It is missing or broken; every problem is named with its line.
     """
-    if lines is not None and from_sheet:
-        raise ConfigError("Give either --lines or --from-sheet: the user lines come from one of them.")
-    if not model.strip():
-        raise ConfigError("Name the model that writes the dialogues: --teacher MODEL")
-    settings = settings or TeachingSettings(usual_temperature(model))
-    character = load_character(folder.character)
-    record = load_record(folder)
-    now = file_hash(folder.dialogues)
-    is_own = record is not None and now == record.output
-    if from_sheet:
-        origin = _composed(character, count, settings)
-    else:
-        origin = _origin(folder, character, record if is_own else None, settings, count, lines)
-    prompt = character.long_prompt()
-    keys = [_key(outline, character, provider, model, prompt, settings) for outline in origin.outlines]
-    plan = TeachingPlan(
-        folder,
-        character,
-        provider,
-        model,
-        prompt,
-        settings,
-        origin.kind,
-        origin.file,
-        origin.outlines,
-        keys,
-        is_current=False,
-        is_changed=record is not None and now not in ("", record.output, record.before),
-        notes=tuple(_notes(origin, character, count)),
-    )
-    is_current = is_own and record is not None and record.inputs == plan.inputs
-    return TeachingPlan(**{**vars(plan), "is_current": is_current})
+    path = path or plan_path(folder)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such file. Make a plan first: understudy plan {typed(folder.root)}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text. Save it as UTF-8.") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}).") from error
+    return parse_yaml(text, str(path), Plan, ConfigError, "'character:' and 'situations:'")
 
 
-def _origin(
-    folder: CharacterFolder,
-    character: Character,
-    own: TaughtRecord | None,
-    settings: TeachingSettings,
-    count: int | None,
-    lines: Path | None,
-) -> _Origin:
-    """The lines, from where they were given first if ``dialogues.jsonl`` is a star's own work."""
-    if own is not None and lines is None and own.origin == "lines":
-        before = folder.root / own.origin_file
-        lines = before if before.is_file() else None
-    if lines is not None:
-        return _Origin("lines", lines, _some(read_lines(lines), count, settings))
-    source = folder.dialogues
-    if own is not None and own.origin == "dialogues" and (folder.root / own.origin_file).is_file():
-        source = folder.root / own.origin_file
-    from_sheet = own is not None and own.origin == "sheet"
-    dialogues = [] if from_sheet or not source.exists() else load_dialogues(source)
-    outlines = outlines_of(dialogues, says_it_is_ai)
-    if outlines:
-        return _Origin("dialogues", source, _some(outlines, count, settings))
-    return _composed(character, count, settings)
+def save_plan(path: Path, plan: Plan, *, folder: str, estimate: str) -> None:
+    """Write the plan with its comments. ``estimate``: tokens and prices, as text."""
+    write_text(path, render_plan(plan, folder=folder, estimate=estimate))
 
 
-def _composed(character: Character, count: int | None, settings: TeachingSettings) -> _Origin:
-    return _Origin("sheet", None, compose_outlines(character, count or COMPOSED, settings.seed))
+def render_plan(plan: Plan, *, folder: str, estimate: str) -> str:
+    """The plan as YAML; each section stands under its explanation."""
+    values: dict[str, Any] = plan.model_dump(mode="json")
+    for subjects in values["situations"].values():
+        for situation in subjects.values():
+            for key, usual in (("returning", ""), ("leading", True)):
+                if situation[key] == usual:
+                    del situation[key]
+    head = COMMENTS["version"].format(character=plan.character, folder=folder)
+    comments = COMMENTS | {"version": f"{head}\n{estimate}"}
+    sections = []
+    for key, value in values.items():
+        body = yaml.safe_dump({key: value}, allow_unicode=True, sort_keys=False, width=110)
+        sections.append(_comment(comments[key]) + body if key in comments else body)
+    return "".join(sections).lstrip("\n")
 
 
-def _some(outlines: list[Outline], count: int | None, settings: TeachingSettings) -> list[Outline]:
-    return outlines if count is None else choose_outlines(outlines, count, settings.seed)
-
-
-def _notes(origin: _Origin, character: Character, count: int | None) -> list[str]:
-    notes = []
-    wanted = count or (COMPOSED if origin.kind == "sheet" else 0)
-    if len(origin.outlines) < wanted:
-        notes.append(f"Only {len(origin.outlines)} of {wanted} conversations could be found.")
-    if origin.kind != "sheet":
-        return notes
-    scripted = scripted_questions(character)
-    single = [fact.id for fact in character.facts if len(fact.questions) == 1]
-    silent = [fact.id for fact in character.facts if fact.id not in scripted]
-    if single:
-        notes.append(
-            f"{_some_of(single)} with one question only: it is taught, and none is left to evaluate with."
-        )
-    if silent:
-        notes.append(f"{_some_of(silent)} without a question that can be asked: not taught.")
-    return notes
-
-
-def _some_of(facts: list[str]) -> str:
-    named = ", ".join(facts[:5]) + (", …" if len(facts) > 5 else "")
-    return f"{len(facts)} fact{'s' * (len(facts) != 1)} ({named})"
-
-
-def _key(
-    outline: Outline,
-    character: Character,
-    provider: Provider,
-    model: str,
-    prompt: str,
-    settings: TeachingSettings,
-) -> str:
-    """What a finished dialogue is found again by: everything that it and its checks depend on."""
-    said = [[m.role, m.content] for m in (*outline.opening, *outline.lines)]
-    facts = [[f.statement, f.questions, f.expected, f.forbidden] for f in character.facts]
-    checks = [CHECKS, character.policies.disclosure, facts]
-    asked = [provider.base_url, model, prompt, settings.sampling()]
-    return _hash([outline.id, said, sorted(outline.sincere), outline.category, *asked, *checks])
-
-
-def _hash(parts: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
+def _comment(text: str) -> str:
+    """Text as comment lines; its own line ends stay."""
+    lines = [line for part in text.split("\n") for line in textwrap.wrap(part, 108) or [""]]
+    return "\n" + "".join(f"# {line}".rstrip() + "\n" for line in lines)

@@ -24,6 +24,9 @@ class TaughtRecord:
     before, output: Hashes of ``dialogues.jsonl`` before and after.
     refused: Refused replies by reason.
     ended: Dialogues that lack a line or end early, by the last reason.
+    kept_at_once, repaired, dropped: Replies, as ``review.md`` shows them.
+    complete: Whether everything of the plan was written; not where a budget was used up before.
+    usd: What the requests cost. lost: Requests whose answer was not waited for, because a run was killed.
     """
 
     model: str
@@ -45,6 +48,12 @@ class TaughtRecord:
     refused: dict[str, int] = field(default_factory=dict)
     ended: dict[str, int] = field(default_factory=dict)
     kept: str = ""
+    kept_at_once: int = 0
+    repaired: int = 0
+    dropped: int = 0
+    complete: bool = True
+    usd: float = 0.0
+    lost: int = 0
     schema: str = SCHEMA
 
 

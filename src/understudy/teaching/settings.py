@@ -7,7 +7,7 @@ from typing import Any
 from understudy.errors import ConfigError
 from understudy.evaluation.arms import MINIATURE
 
-__all__ = ["TeachingSettings", "usual_temperature"]
+__all__ = ["TeachingSettings", "usual_settings", "usual_temperature"]
 
 HIGHEST_TEMPERATURE = 2.0
 MINIATURE_TEMPERATURE = 0.3
@@ -28,6 +28,9 @@ class TeachingSettings:
     be the same line.
     max_tokens: A reply that needs more is cut off, and therefore refused.
     repeats: How often a refused reply is asked for again.
+    rounds: How often replies that are refused beside all others (repeats, openings, tone, the judge) are
+    asked for again before they are dropped.
+    tells_reason: Whether a repeat is told why the reply before was refused. A miniature makes nothing of it.
     """
 
     temperature: float = 0.7
@@ -35,6 +38,8 @@ class TeachingSettings:
     seed: int = 0
     repeats: int = 3
     concurrency: int = 16
+    rounds: int = 1
+    tells_reason: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature <= HIGHEST_TEMPERATURE:
@@ -49,6 +54,8 @@ class TeachingSettings:
             "max_tokens": self.max_tokens,
             "seed": self.seed,
             "repeats": self.repeats,
+            "rounds": self.rounds,
+            "tells_reason": self.tells_reason,
         }
 
     def temperature_of(self, attempt: int) -> float:
@@ -59,3 +66,15 @@ class TeachingSettings:
         """A seed of its own for every attempt at every turn, the same in every run."""
         digest = hashlib.sha256(f"{self.seed}\x1f{outline_id}\x1f{turn}\x1f{attempt}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
+
+
+def usual_settings(model: str, **chosen: Any) -> TeachingSettings:
+    """Settings for a model: a miniature replies at 0.3, is told no reasons, and is not asked a second round.
+
+    Args:
+        chosen: What the user set; ``None`` takes the usual value.
+    """
+    usual: dict[str, Any] = {"temperature": usual_temperature(model)}
+    if model.startswith(MINIATURE):
+        usual |= {"rounds": 0, "tells_reason": False}
+    return TeachingSettings(**usual | {name: value for name, value in chosen.items() if value is not None})

@@ -8,7 +8,9 @@ from typing import Any
 
 import yaml
 
-__all__ = ["Family", "connectives", "families", "situation_lines"]
+__all__ = ["Family", "connectives", "families", "premises", "situation_lines"]
+
+LONG = "long"
 
 
 @dataclass(frozen=True)
@@ -16,12 +18,14 @@ class Family:
     """Lines about one subject, in their order. All conversations made of them share ``group``.
 
     ``leading``: A conversation begins with the first line; otherwise any line can stand alone.
+    ``returning``: A last line that goes back to what the first one told.
     """
 
     group: str
     category: str
     lines: tuple[str, ...]
     leading: bool = True
+    returning: str = ""
 
 
 @lru_cache
@@ -36,10 +40,21 @@ def connectives(name: str) -> dict[str, list[str]]:
     return {kind: [_named(line, name) for line in lines] for kind, lines in _load()["connectives"].items()}
 
 
+def premises() -> list[str]:
+    """Wordings that take something wrong for granted; ``{claim}`` is the wrong statement."""
+    return list(_load()["premises"])
+
+
 def families(name: str) -> list[Family]:
     """All families, in the order of the file."""
+    returns = _load()["returns"]
     return [
-        Family(f"{category}/{subject}", category, tuple(_named(line, name) for line in lines))
+        Family(
+            f"{category}/{subject}",
+            category,
+            tuple(_named(line, name) for line in lines),
+            returning=_named(returns.get(subject, ""), name) if category == LONG else "",
+        )
         for category, subjects in _load()["families"].items()
         for subject, lines in subjects.items()
     ]
@@ -48,7 +63,12 @@ def families(name: str) -> list[Family]:
 def situation_lines(name: str) -> list[str]:
     """Every shipped line once."""
     joined = [line for lines in connectives(name).values() for line in lines]
-    return joined + [line for family in families(name) for line in family.lines]
+    found = families(name)
+    return (
+        joined
+        + [line for family in found for line in family.lines]
+        + [family.returning for family in found if family.returning]
+    )
 
 
 def _named(line: str, name: str) -> str:

@@ -1,14 +1,16 @@
-"""Teaching: carry out a plan, keep every finished dialogue at once, and write ``dialogues.jsonl`` last.
+"""Teaching: carry out a plan, keep every answer at once, filter, and write ``dialogues.jsonl`` last.
 
-``taught.jsonl`` grows by a row for each finished dialogue, found again by everything it depends on, so
-that a stop loses nothing and nothing is asked twice. ``teaching.json`` says who wrote the dialogues.
+``calls.jsonl`` grows by every request and answer, so that a stop loses nothing and nothing is paid twice.
+``teaching.json`` says who wrote the dialogues, ``review.md`` what was kept, repaired and dropped.
 """
 
 import asyncio
+import contextlib
 import hashlib
+import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,14 +21,19 @@ from understudy.dialogue import Dialogue, save_dialogues
 from understudy.dialogue.dialogue import render_dialogues
 from understudy.errors import ConfigError, DialogueError
 from understudy.evaluation import Connection
-from understudy.evaluation.replies import Progress, RowFile
-from understudy.folder import CharacterFolder, alone
+from understudy.evaluation.replies import Progress
+from understudy.folder import alone
+from understudy.teaching.budget import Budget
+from understudy.teaching.calls import Bill, CallStore, Desk, Stopped, calls_path
 from understudy.teaching.checks import reply_check
-from understudy.teaching.outline import Outline
-from understudy.teaching.plan import TeachingPlan
+from understudy.teaching.corpus import overused_phrases
+from understudy.teaching.filtering import filter_dialogues
 from understudy.teaching.record import TaughtRecord, file_hash, load_record, save_record
+from understudy.teaching.review import count_review, save_review
+from understudy.teaching.simulated_user import SimulatedUser
 from understudy.teaching.spending import TeachingCost, foresee_cost
-from understudy.teaching.teacher import Row, Teacher, dialogue_of, write_dialogues
+from understudy.teaching.teacher import Teacher, Written, dialogue_of, write_dialogues
+from understudy.teaching.teaching_plan import TeachingPlan
 
 __all__ = ["TeachingReport", "foresee_teaching", "teach"]
 
@@ -36,12 +43,13 @@ class TeachingReport:
     """What a teaching did. ``reused``: it was done before, and nothing was asked now.
 
     record: As in ``teaching.json``. kept: Where the dialogues that were there before are now.
-    fresh: Dialogues that were written now, and not found in ``taught.jsonl``.
+    fresh: Dialogues that were written now. fresh_requests: Requests that were made now.
     """
 
     record: TaughtRecord
     kept: Path | None
     fresh: int
+    fresh_requests: int
     seconds: float
     reused: bool
 
@@ -49,16 +57,39 @@ class TeachingReport:
         return {
             **asdict(self.record),
             "fresh": self.fresh,
+            "fresh_requests": self.fresh_requests,
             "seconds": round(self.seconds, 1),
             "reused": self.reused,
         }
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What the asking came to."""
+
+    written: list[Written]
+    fresh: int
+    bill: Bill
+    lost: int
+    complete: bool
+    seconds: float
+
+
 def foresee_teaching(plan: TeachingPlan) -> TeachingCost:
     """Requests, tokens and price of what is still to be asked."""
-    rows = RowFile(_taught(plan.folder)).rows
-    missing = [o for o, key in zip(plan.outlines, plan.keys, strict=True) if key not in rows]
-    return foresee_cost(missing, plan.model, plan.prompt, plan.settings, paid=plan.provider.paid)
+    store = CallStore(calls_path(plan.folder))
+    pairs = zip(plan.outlines, plan.keys, strict=True)
+    missing = [outline for outline, key in pairs if not store.is_finished(key)]
+    rate = plan.rates().get(plan.model)
+    return foresee_cost(
+        missing,
+        plan.model,
+        plan.prompt,
+        plan.settings,
+        paid=plan.provider.paid,
+        rate=rate,
+        played=plan.played,
+    )
 
 
 def teach(
@@ -68,6 +99,8 @@ def teach(
     *,
     again: bool = False,
     waiting: Callable[[], None] = lambda: None,
+    stopping: Callable[[int], None] = lambda under_way: None,
+    student_connection: Callable[[], Connection] | None = None,
 ) -> TeachingReport:
     """Let the star write what ``plan`` says, or find that it did.
 
@@ -75,15 +108,18 @@ def teach(
         connection: Opens the way to the star; called only where something is to be asked.
         again: Write although somebody has edited the star's dialogues since.
         waiting: Called once if another teaching holds the folder.
+        stopping: Called on Ctrl-C or a polite kill with the number of requests that are waited for.
+        student_connection: The way to the student, where it is another.
 
     Raises:
+        KeyboardInterrupt: It was stopped; every answer is kept.
         ConfigError: The star's dialogues were edited, and ``again`` was not said.
         DialogueError: No reply passed the checks; ``dialogues.jsonl`` stays as it was.
-        ProviderError: The provider stopped answering; finished dialogues are kept.
+        ProviderError: The provider stopped answering; every answer is kept.
     """
     record = load_record(plan.folder)
     if plan.is_current and record is not None:
-        return TeachingReport(record, None, 0, 0.0, reused=True)
+        return TeachingReport(record, None, 0, 0, 0.0, reused=True)
     if plan.is_changed and not again:
         raise ConfigError(
             f"{plan.folder.dialogues}: was edited after {record.model if record else 'a model'} wrote it. "
@@ -92,57 +128,120 @@ def teach(
     plan.folder.sources.mkdir(exist_ok=True)
     # Not the folder itself: importing and training may go on there while the star writes.
     with alone(plan.folder.sources, waiting):
-        file = RowFile(_taught(plan.folder))
-        progress = Progress("dialogues", len(plan.outlines), report)
-        started = time.monotonic()
+        store = CallStore(calls_path(plan.folder))
         try:
-            asyncio.run(_write_missing(plan, connection, file, progress))
+            outcome = asyncio.run(_ask(plan, connection, student_connection, store, report, stopping))
+        except Stopped:
+            raise KeyboardInterrupt from None
         finally:
-            file.close()
-        rows = [file.rows[key] for key in plan.keys]
-        return _finish(plan, rows, progress.fresh, time.monotonic() - started)
+            store.close()
+        return _finish(plan, outcome)
 
 
-def _taught(folder: CharacterFolder) -> Path:
-    return folder.root / "taught.jsonl"
-
-
-async def _write_missing(
-    plan: TeachingPlan, connection: Callable[[], Connection], file: RowFile, progress: Progress
-) -> None:
+async def _ask(
+    plan: TeachingPlan,
+    connection: Callable[[], Connection],
+    student_connection: Callable[[], Connection] | None,
+    store: CallStore,
+    report: Callable[[Progress], None],
+    stopping: Callable[[int], None],
+) -> _Outcome:
+    """Write, filter, write anew what was refused."""
+    started = time.monotonic()
+    lost = store.lost()
     keys = {outline.id: key for outline, key in zip(plan.outlines, plan.keys, strict=True)}
-    missing = [outline for outline in plan.outlines if keys[outline.id] not in file.rows]
-    for _ in range(len(plan.outlines) - len(missing)):
-        progress.advance(fresh=False)
-    if not missing:
-        return
+    finished = {identity for identity, key in keys.items() if store.is_finished(key)}
+    budget = Budget(plan.company.budget_usd, store.usd())
+    desk = Desk(connection(), store, place=plan.provider.base_url, rates=plan.rates(), budget=budget)
+    student = Desk(student_connection(), store, place="student") if student_connection else None
+    teacher = _teacher(plan, desk, student)
+    progress = Progress("dialogues", len(plan.outlines), report)
+    written: dict[str, Written] = {}
 
-    def keep(outline: Outline, row: Row) -> None:
-        file.append({"key": keys[outline.id], **row})
-        progress.advance(fresh=True)
+    def keep(one: Written) -> None:
+        written[one.outline.id] = one
+        key = keys[one.outline.id]
+        if not store.is_finished(key):
+            store.keep(key, {"finished": True})
+        progress.note = f"{desk.budget.spent_usd:.2f} USD" if desk.rates else ""
+        progress.advance(fresh=one.outline.id not in finished)
 
-    teacher = Teacher(connection(), plan.model, plan.prompt, reply_check(plan.character), plan.settings)
-    await write_dialogues(teacher, missing, keep)
+    try:
+        with _stopped_politely(desk, stopping):
+            complete = await write_dialogues(teacher, plan.outlines, keep)
+            in_order = [written[o.id] for o in plan.outlines if o.id in written]
+            filtered, all_filtered = await filter_dialogues(teacher, in_order, plan.character, plan.judge)
+    finally:
+        for one in filter(None, (desk, student)):
+            await one.close()
+    return _Outcome(
+        filtered, progress.fresh, desk.bill, lost, complete and all_filtered, time.monotonic() - started
+    )
 
 
-def _finish(plan: TeachingPlan, rows: list[Row], fresh: int, seconds: float) -> TeachingReport:
+def _teacher(plan: TeachingPlan, desk: Desk, student: Desk | None) -> Teacher:
+    return Teacher(
+        desk,
+        plan.model,
+        plan.character.name,
+        plan.prompt,
+        reply_check(plan.character, plan.rules),
+        plan.settings,
+        plan.rules,
+        SimulatedUser(plan.character.name) if plan.played else None,
+        plan.student,
+        student,
+        {fact.id: fact.statement for fact in plan.character.facts},
+    )
+
+
+@contextlib.contextmanager
+def _stopped_politely(desk: Desk, stopping: Callable[[int], None]) -> Iterator[None]:
+    """The first Ctrl-C or SIGTERM lets requests under way end, because they are paid for."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        if desk.stopped and task is not None:
+            task.cancel()
+            return
+        stopping(desk.under_way)
+        desk.stop()
+
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread
+            loop.add_signal_handler(number, stop)
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise Stopped from None
+    finally:
+        for number in signals:
+            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+                loop.remove_signal_handler(number)
+
+
+def _finish(plan: TeachingPlan, outcome: _Outcome) -> TeachingReport:
     """Put the dialogues in place; what was there before is copied to ``sources/`` first."""
-    pairs = zip(plan.outlines, rows, strict=True)
-    dialogues = [d for outline, row in pairs if (d := dialogue_of(outline, row, plan.model)) is not None]
+    found = [dialogue_of(written, plan.model) for written in outcome.written]
+    dialogues = [dialogue for dialogue in found if dialogue is not None]
     if not dialogues:
-        reasons = ", ".join(f"{n} x {why}" for why, n in _total(rows, "refused").most_common())
+        reasons = ", ".join(f"{n} x {why}" for why, n in _refused(outcome.written).most_common())
         raise DialogueError(
-            f"{plan.model}: none of its replies passed the checks ({reasons}). {plan.folder.dialogues} is as "
-            f"it was. Look at the long prompt in {plan.folder.character}, or choose a stronger model."
+            f"{plan.model}: none of its replies passed the checks ({reasons or 'nothing was asked'}). "
+            f"{plan.folder.dialogues} is as it was. Look at the long prompt in {plan.folder.character}, or "
+            "choose a stronger model."
         )
     with alone(plan.folder.root):
         before = file_hash(plan.folder.dialogues)
         kept = _keep_previous(plan)
-        record = _record(plan, rows, dialogues, before, kept)
+        record = _record(plan, outcome, dialogues, before, kept)
+        phrases = overused_phrases(outcome.written, plan.character, plan.rules.overused)
+        save_review(plan.folder, outcome.written, plan.model, phrases)
         # The record first: where a crash comes between the two, its `output` does not fit the file.
         save_record(plan.folder, record)
         save_dialogues(plan.folder.dialogues, dialogues)
-    return TeachingReport(record, kept, fresh, seconds, reused=False)
+    return TeachingReport(record, kept, outcome.fresh, outcome.bill.fresh, outcome.seconds, reused=False)
 
 
 def _keep_previous(plan: TeachingPlan) -> Path | None:
@@ -162,35 +261,44 @@ def _keep_previous(plan: TeachingPlan) -> Path | None:
 
 
 def _record(
-    plan: TeachingPlan, rows: list[Row], dialogues: list[Dialogue], before: str, kept: Path | None
+    plan: TeachingPlan, outcome: _Outcome, dialogues: list[Dialogue], before: str, kept: Path | None
 ) -> TaughtRecord:
     origin_file = kept if plan.origin_file == plan.folder.dialogues else plan.origin_file
-    ended = Counter(str(row["ended"]) for row in rows if row["ended"])
+    ended = Counter(one.ended for one in outcome.written if one.ended)
+    counts = count_review(outcome.written)
+    bill = outcome.bill
     return TaughtRecord(
         model=plan.model,
         provider=plan.provider.name,
         written_at=datetime.now(UTC).isoformat(timespec="seconds"),
         origin=plan.origin,
         origin_file=_relative(origin_file, plan.folder.root),
-        inputs=plan.inputs,
+        # An unfinished plan is not current: the same command goes on.
+        inputs=plan.inputs if outcome.complete else "",
         before=before,
         output=hashlib.sha256(render_dialogues(dialogues).encode()).hexdigest(),
         settings=plan.settings.sampling(),
         prompt_sha256=hashlib.sha256(plan.prompt.encode()).hexdigest(),
         outlines=len(plan.outlines),
         dialogues=len(dialogues),
-        replies=sum(reply is not None for row in rows for reply in row["replies"]),
-        requests=sum(row["requests"] for row in rows),
-        prompt_tokens=sum(row["prompt_tokens"] for row in rows),
-        completion_tokens=sum(row["completion_tokens"] for row in rows),
-        refused=dict(_total(rows, "refused").most_common()),
+        replies=counts.kept + counts.repaired,
+        requests=bill.requests,
+        prompt_tokens=bill.prompt_tokens,
+        completion_tokens=bill.completion_tokens,
+        refused=dict(_refused(outcome.written).most_common()),
         ended=dict(ended.most_common()),
         kept=_relative(kept, plan.folder.root),
+        kept_at_once=counts.kept,
+        repaired=counts.repaired,
+        dropped=counts.dropped,
+        complete=outcome.complete,
+        usd=round(bill.usd, 6),
+        lost=outcome.lost,
     )
 
 
-def _total(rows: list[Row], name: str) -> Counter[str]:
-    return sum((Counter(row[name]) for row in rows), Counter())
+def _refused(written: list[Written]) -> Counter[str]:
+    return Counter(refused.fault for w in written for e in w.exchanges for refused in e.refused)
 
 
 def _relative(path: Path | None, root: Path) -> str:

@@ -1,11 +1,16 @@
 """Capacity: whether a job fits into memory, told before it starts and with the arithmetic."""
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from understudy.inference.base import check_base
+from understudy.inference.memory import machine_memory_bytes
 from understudy.training.failure import JobFailed
 
-__all__ = ["Need", "estimate_need", "micro_batch_tokens", "refuse_if_too_large"]
+__all__ = ["Need", "estimate_need", "micro_batch_tokens", "refuse_base", "refuse_if_too_large"]
 
 _GIB = 2**30
 _ADAPTER_BYTES = 16  # fp32 weight, gradient and two moments
@@ -56,9 +61,13 @@ def refuse_if_too_large(need: Need, memory_bytes: int, place: str) -> None:
     if need.total <= memory_bytes:
         return
     parts = [
-        f"weights {need.weights / _GIB:.1f}",
-        f"adapter with optimizer {need.adapter / _GIB:.1f}",
-        f"one example {need.longest_example / _GIB:.1f}",
+        f"{name} {size / _GIB:.1f}"
+        for name, size in (
+            ("weights", need.weights),
+            ("adapter with optimizer", need.adapter),
+            ("one example", need.longest_example),
+        )
+        if size
     ]
     raise JobFailed(
         f"This base does not fit: {' + '.join(parts)} = {need.total / _GIB:.1f} GiB, and {place} has "
@@ -67,6 +76,28 @@ def refuse_if_too_large(need: Need, memory_bytes: int, place: str) -> None:
         "out_of_memory",
         "model",
     )
+
+
+def refuse_base(directory: Path, rank: int) -> None:
+    """Stop a job whose base cannot fit whatever its data are, without loading torch or the model.
+
+    Weights are counted in bf16, the smallest format that is trained. Where a GPU may hold the
+    model, the training process, which can ask it, decides.
+
+    Raises:
+        JobFailed: With the sum that does not fit.
+        ModelError: The directory is no usable model.
+    """
+    if sys.platform == "darwin" or Path("/dev/nvidia0").exists():
+        return
+    files = check_base(directory)
+    text = SimpleNamespace(**(files.config.get("text_config") or files.config))
+    config = SimpleNamespace(get_text_config=lambda: text)
+    try:
+        need = estimate_need(files.parameters, 2, config, rank, 0)
+    except (AttributeError, TypeError, ValueError):  # A configuration with other names.
+        need = Need(files.parameters * 2, 0, 0)
+    refuse_if_too_large(need, machine_memory_bytes(), "this machine")
 
 
 def micro_batch_tokens(need: Need, memory_bytes: int, tokens: int) -> int:

@@ -1,0 +1,172 @@
+"""How fast training files are checked and sources are read, and in how much memory.
+
+    python benchmarks/data_speed.py [--conversations 100000] [--lines 1000000] [--megabytes 8]
+
+Checking is compared with the script that OpenAI's cookbook describes (``plain_check.py``), on conversations
+made of Princess Ophelia's sentences: without a system prompt, with the short one, with a long one. Rows per
+second are given for the processor's time in one process, which hardly depends on what else a machine does,
+and for the clock, where the check may use all cores. Each measurement is a process of its own.
+"""
+
+import argparse
+import json
+import os
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(ROOT / "tests/dialogue"), str(ROOT / "benchmarks")]
+OPHELIA = ROOT / "src/understudy/examples/ophelia/dialogues.jsonl"
+LONG_SENTENCES = 90
+
+
+def sentences():
+    """Questions and sentences of replies of the shipped character, inside the play."""
+    rows = [json.loads(line) for line in OPHELIA.read_text(encoding="utf-8").splitlines()]
+    played = [row for row in rows if row["category"] not in ("sincere_ai", "crisis", "role_break")]
+    messages = [message for row in played for message in row["messages"]]
+    questions = [m["content"] for m in messages if m["role"] == "user"]
+    replies = [
+        f"{s.rstrip('.')}." for m in messages if m["role"] == "assistant" for s in m["content"].split(". ")
+    ]
+    return questions, replies
+
+
+def write_conversations(path, count, prompt):
+    """Conversations of one to three exchanges; hardly any message stands twice."""
+    chance = random.Random(1)
+    questions, replies = sentences()
+    system = {"none": "", "short": "You are Princess Ophelia.", "long": " ".join(replies[:LONG_SENTENCES])}[
+        prompt
+    ]
+    with path.open("w", encoding="utf-8") as file:
+        for _ in range(count):
+            messages = [{"role": "system", "content": system}] if system else []
+            for _ in range(chance.choice((1, 1, 2, 3))):
+                asked = f"{chance.choice(questions)} {chance.choice(questions)}"
+                said = " ".join(chance.sample(replies, chance.randint(1, 3)))
+                messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
+            file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
+
+
+def measure(job, *arguments):
+    """Run one job in a process of its own; its result with seconds and peak memory."""
+    command = [sys.executable, str(Path(__file__).resolve()), "--job", job, *map(str, arguments)]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def run_job(job, arguments):
+    if job == "plain":
+        import plain_check
+
+        encoding, tokenizer = plain_check.load_encoding()
+        started, clock = time.process_time(), time.perf_counter()
+        result = plain_check.check(Path(arguments[0]), encoding)
+        found = {"rows": result["examples"], "tokens": result["tokens"], "tokenizer": tokenizer}
+    elif job == "check":
+        from understudy.dataset import check_file, count_text_tokens
+
+        count_text_tokens("The tables are loaded before the time is taken, as for the plain script.")
+        started, clock = time.process_time(), time.perf_counter()
+        result = check_file(Path(arguments[0]), processes=int(arguments[1]))
+        found = {"rows": result.examples, "tokens": result.tokens, "warnings": result.warnings}
+    else:
+        from understudy.dialogue import ImportOptions, read_source
+
+        started, clock = time.process_time(), time.perf_counter()
+        reading = read_source(Path(arguments[0]), ImportOptions(speakers=("Ophelia",)))
+        found = {"lines": len(reading.lines), "dialogues": len(reading.dialogues)}
+    found |= {"cpu_seconds": time.process_time() - started, "seconds": time.perf_counter() - clock}
+    # Peak of this process and of those it has started, in bytes; Linux counts in KiB.
+    peaks = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(json.dumps(found | {"peak_bytes": peaks[0] * 1024, "peak_child_bytes": peaks[1] * 1024}))
+
+
+def check_speed(folder, count):
+    print(f"## Checking {count:,} conversations\n")
+    print(
+        "| system prompt | MB | tokens a row | plain script, rows/s | check, rows/s | times "
+        "| all cores, times |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for prompt in ("none", "short", "long"):
+        path = folder / f"{prompt}.jsonl"
+        write_conversations(path, count, prompt)
+        plain, one, all_cores = (
+            measure("plain", path),
+            measure("check", path, 1),
+            measure("check", path, os.cpu_count() or 1),
+        )
+        assert plain["tokens"] == one["tokens"] == all_cores["tokens"]
+        rates = [count / plain["cpu_seconds"], count / one["cpu_seconds"]]
+        times, faster = rates[1] / rates[0], plain["seconds"] / all_cores["seconds"]
+        print(
+            f"| {prompt} | {path.stat().st_size / 1e6:.0f} | {one['tokens'] / count:.0f} "
+            f"| {rates[0]:,.0f} ({plain['tokenizer']}) | {rates[1]:,.0f} | {times:.1f} | {faster:.1f} |"
+        )
+        path.unlink()
+
+
+def check_memory(folder, lines):
+    path = folder / "many.jsonl"
+    write_conversations(path, lines, "short")
+    found = measure("check", path, os.cpu_count() or 1)
+    print(f"\n## Memory of checking {lines:,} lines\n")
+    print(
+        f"{path.stat().st_size / 1e6:.0f} MB in {found['seconds']:.0f} s on {os.cpu_count()} cores; peak "
+        f"{found['peak_bytes'] / 2**20:.0f} MiB, and {found['peak_child_bytes'] / 2**20:.0f} MiB in the "
+        "largest of its processes."
+    )
+    path.unlink()
+
+
+def import_speed(folder, megabytes):
+    from written import WRITTEN
+
+    chance = random.Random(1)
+    questions, replies = sentences()
+    print(f"\n## Reading about {megabytes} MB of each format, one process\n")
+    print("| format | MB | MB/s | lines or messages a second |")
+    print("|---|---|---|---|")
+    plain = [text for text in questions + replies if text[-1:] in ".!?" and '"' not in text]
+    talks = [
+        [("Traveller", chance.choice(plain)), ("Ophelia", " ".join(chance.sample(plain, 3)))]
+        for _ in range(megabytes * 3500)
+    ]
+    for name, (file_name, write) in WRITTEN.items():
+        path = folder / file_name
+        path.write_text(write(talks), encoding="utf-8")
+        found, size = measure("read", path), path.stat().st_size / 1e6
+        said, seconds = found["lines"] or 2 * found["dialogues"], found["cpu_seconds"]
+        print(f"| {name} | {size:.1f} | {size / seconds:.1f} | {said / seconds:,.0f} |")
+        path.unlink()
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--conversations", type=int, default=100_000)
+    parser.add_argument("--lines", type=int, default=1_000_000)
+    parser.add_argument("--megabytes", type=int, default=8)
+    parser.add_argument("--job", choices=("plain", "check", "read"), help=argparse.SUPPRESS)
+    options, rest = parser.parse_known_args()
+    if options.job:
+        run_job(options.job, rest)
+        return
+    with tempfile.TemporaryDirectory() as place:
+        if options.conversations:
+            check_speed(Path(place), options.conversations)
+        if options.lines:
+            check_memory(Path(place), options.lines)
+        if options.megabytes:
+            import_speed(Path(place), options.megabytes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,222 @@
+"""Line check: all rules for the lines of a training file, in one pass, holding counters and hashes only."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from understudy.dataset.example_rules import check_row, learned_replies
+from understudy.dataset.held_out import HeldOut
+from understudy.dataset.message_rules import message_text
+from understudy.dataset.personal_data import (
+    find_personal_data,
+    find_secrets,
+    may_hold_personal_data,
+    may_hold_secrets,
+)
+from understudy.dataset.problem import Place, ProblemList
+from understudy.dataset.quick_rows import QuickRow, QuickRows
+from understudy.dataset.repeats import Repeats
+from understudy.dataset.tokens import count_example_tokens, encoding_name
+from understudy.errors import RenderingError
+from understudy.rendering import Renderer, learned_nothing
+from understudy.textfile import json_fault
+
+__all__ = ["CheckSettings", "LineCheck"]
+
+JSON_KINDS = {
+    list: "a JSON list",
+    str: "a JSON text",
+    int: "a JSON number",
+    float: "a JSON number",
+    bool: "true or false",
+    type(None): "null",
+}
+NAMED_FINDINGS = 3
+# Prompts that are remembered as looked at; data with one of its own in each row is looked at whole.
+MAX_SYSTEM_PROMPTS = 256
+
+
+@dataclass(frozen=True)
+class CheckSettings:
+    """What to check against. ``renderer`` counts with a local model; ``held_out`` holds lines to keep out."""
+
+    method: str
+    model: str
+    max_tokens: int
+    renderer: Renderer | None = None
+    held_out: HeldOut | None = None
+
+
+class LineCheck:
+    """One pass over a file or a part of it; never holds the lines."""
+
+    def __init__(self, settings: CheckSettings) -> None:
+        self.settings = settings
+        self.found = ProblemList()
+        self.counts: Counter[str] = Counter()
+        self.repeats = Repeats()
+        self.system_prompts: set[str] = set()
+        self.lines = self.examples = self.with_images = self.tokens = self.longest = 0
+        quick = settings.method == "supervised" and settings.renderer is None
+        self.quick = QuickRows(encoding_name(settings.model)) if quick else None
+
+    def check(self, line: int, data: bytes) -> None:
+        """All rules for one line that is not blank."""
+        self.examples += 1
+        row = self.quick.read(data) if self.quick else None
+        if row is None:
+            self._check_slowly(Place(self.found, line, self.examples), line, data)
+        else:
+            self._note(row, line, data)
+
+    def extend(self, other: "LineCheck") -> None:
+        """Add what was found in the part of the file that follows."""
+        self.found.extend(other.found, self.lines, self.examples)
+        self.repeats.extend(other.repeats, self.lines, self.examples)
+        self.counts.update(other.counts)
+        self.lines += other.lines
+        self.examples += other.examples
+        self.with_images += other.with_images
+        self.tokens += other.tokens
+        self.longest = max(self.longest, other.longest)
+
+    def _note(self, row: QuickRow, line: int, data: bytes) -> None:
+        """An example that breaks no rule: count it, and look for what should not be learned."""
+        for role, _ in row.messages:
+            self.counts[role] += 1
+        self.counts["learned replies"] += row.learned
+        self.repeats.add(line, self.examples, row.canonical)
+        self._add_tokens(row.tokens, Place(self.found, line, self.examples))
+        place = Place(self.found, line, self.examples)
+        self._find_private(row.messages, place, personal=may_hold_personal_data(data))
+        self._find_held_out(row.messages, place)
+
+    def _check_slowly(self, place: Place, line: int, data: bytes) -> None:
+        try:
+            row = _parse(data, place)
+            if row is not None:
+                self._check_row(row, line, data, place)
+        except RecursionError:
+            place.error("is nested too deeply.", "Write one flat object per line.")
+
+    def _check_row(self, row: dict[str, Any], line: int, data: bytes, place: Place) -> None:
+        messages = check_row(row, self.settings.method, place)
+        self.repeats.add(line, self.examples, json.dumps(row, sort_keys=True, ensure_ascii=True).encode())
+        self.counts.update(message["role"] for message in messages)
+        if self.settings.method == "supervised":
+            self.counts["learned replies"] += len(learned_replies(messages))
+        self.with_images += b'"image_url"' in data
+        if not messages:
+            return
+        self._measure(messages, place)
+        said = [(message["role"], message_text(message)) for message in messages]
+        self._find_private(said, place, personal=True)
+        self._find_held_out(said, place)
+
+    def _find_private(self, messages: list[tuple[str, str]], place: Place, *, personal: bool) -> None:
+        """Personal data and secrets in what is said; in a system prompt that stands everywhere, once."""
+        for number, (role, text) in enumerate(messages, 1):
+            if role == "system":
+                if text in self.system_prompts:
+                    continue
+                if len(self.system_prompts) < MAX_SYSTEM_PROMPTS:
+                    self.system_prompts.add(text)
+            if personal and may_hold_personal_data(text.encode("utf-8", "replace")):
+                for kind, words in list(find_personal_data(text))[:NAMED_FINDINGS]:
+                    place.at(f"message {number}").warning(
+                        f"holds {kind} ({words}).", "Replace it by an invented one.", "personal_data"
+                    )
+            for kind, words in list(find_secrets(text))[:NAMED_FINDINGS] if may_hold_secrets(text) else []:
+                place.at(f"message {number}").warning(
+                    f"holds what looks like {kind} ({words}).",
+                    "Remove it, and make it invalid where it was issued.",
+                    "secret",
+                )
+
+    def _find_held_out(self, messages: list[tuple[str, str]], place: Place) -> None:
+        if self.settings.held_out is None:
+            return
+        for number, (role, text) in enumerate(messages, 1):
+            where = self.settings.held_out.find(role, text)
+            if where:
+                place.at(f"message {number}").warning(
+                    f"is nearly the same as a line of {where}: a test on it would test memory.",
+                    "Leave the example out of one of the two files.",
+                    "held_out_line",
+                )
+
+    def _measure(self, messages: list[dict[str, Any]], place: Place) -> None:
+        settings = self.settings
+        try:
+            tokens = (
+                settings.renderer.count(messages)
+                if settings.renderer
+                else count_example_tokens(messages, model=settings.model)
+            )
+            nothing = (
+                settings.renderer is not None
+                and settings.method == "supervised"
+                and self._learns_nothing(messages)
+            )
+        except RenderingError as error:
+            place.error(
+                f"cannot be rendered for {settings.model}: {error}", "Change the messages as it says."
+            )
+            return
+        if nothing and learned_replies(messages):
+            self._add_tokens(tokens)
+            place.error(
+                f"learns nothing: it is cut off after {settings.max_tokens} of {tokens} tokens, "
+                "before a reply.",
+                "Shorten what comes before the reply, or raise the token limit.",
+            )
+        else:
+            self._add_tokens(tokens, place)
+
+    def _add_tokens(self, tokens: int, place: Place | None = None) -> None:
+        limit = self.settings.max_tokens
+        self.longest = max(self.longest, tokens)
+        self.tokens += min(tokens, limit)
+        if place and tokens > limit:
+            place.warning(
+                f"has {tokens} tokens; training cuts it off after {limit}.",
+                "Split the conversation.",
+                "too_long",
+            )
+
+    def _learns_nothing(self, messages: list[dict[str, Any]]) -> bool:
+        renderer, limit = self.settings.renderer, self.settings.max_tokens
+        assert renderer is not None
+        return all(map(learned_nothing, renderer.examples(messages, max_tokens=limit)))
+
+
+def _parse(data: bytes, place: Place) -> dict[str, Any] | None:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        place.error(
+            f"byte {error.start + 1} of the line (0x{data[error.start]:02x}) is not UTF-8.",
+            "Save the file as UTF-8.",
+        )
+        return None
+    try:
+        row = json.loads(text)
+    except json.JSONDecodeError as error:
+        place.error(f"is not JSON ({error.msg} at column {error.colno}): {text[:40]!r}", _json_remedy(text))
+        return None
+    except ValueError as error:
+        place.error(f"{json_fault(error)}.", "Write the number shorter, or as text.")
+        return None
+    if not isinstance(row, dict):
+        place.error(f"is {JSON_KINDS[type(row)]}, not an object.", "Write one {...} per line.")
+        return None
+    return row
+
+
+def _json_remedy(text: str) -> str:
+    if text.strip() in ("[", "{") or text.rstrip().endswith(","):
+        return (
+            "JSONL has one whole object on each line, without brackets around them and commas between them."
+        )
+    return "Write the line again as one JSON object, for example with json.dumps."
