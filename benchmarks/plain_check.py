@@ -2,7 +2,7 @@
 
 Source: OpenAI cookbook, "Data preparation and analysis for chat model fine-tuning": load all lines, count
 format errors by kind, then messages, tokens of each conversation, tokens of the assistant, and a price.
-It finds eleven kinds of fault in the whole file, not the lines that have them.
+It counts seven kinds of fault in the whole file, not the lines that have them.
 """
 
 import json

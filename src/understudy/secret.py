@@ -13,7 +13,10 @@ HIDDEN = "[hidden]"
 SHORTEST_KNOWN = 6  # shorter texts occur in ordinary words
 
 _known: set[str] = set()
-_AUTHORIZATION = re.compile(r"(?i)(\b(?:bearer|api[-_ ]key)\b['\"]?\s*[:=]?\s*['\"]?)[A-Za-z0-9_\-.~+/=]{6,}")
+# A word without a digit after one of these is a word: "API key provided".
+_AUTHORIZATION = re.compile(
+    r"(?i)(\b(?:bearer|api[-_ ]key)\b['\"]?\s*[:=]?\s*['\"]?)(?=[a-z_\-.~+/=]*[0-9])[a-z0-9_\-.~+/=]{6,}"
+)
 _KEY_SHAPES = re.compile(r"\b(?:sk|us|hf|ghp|xox[bap])[-_][A-Za-z0-9_\-]{16,}")
 _SECRET_NAMES = re.compile(
     r"(?i)(?:^|_)(?:API_?KEYS?|(?:ACCESS|SECRET|PRIVATE)_?KEYS?|TOKENS?|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?)"

@@ -88,8 +88,8 @@ def name_known_objects(server, folder):
         batch = client.batches.create(
             input_file_id=lines.id, endpoint="/v1/chat/completions", completion_window="24h"
         )
-        model = wait_for(client, job.id).fine_tuned_model
-        wait_for_batch(client, batch.id)
+        model = wait_for(client, job.id, seconds=120).fine_tuned_model
+        wait_for_batch(client, batch.id, seconds=120)
     known = {"file_id": file.id, "job_id": job.id, "model": model, "batch_id": batch.id}
     rows = "".join(f'"path.{name}" = "{value}"\n' for name, value in known.items())
     (folder / "schemathesis.toml").write_text(f"[parameters]\n{rows}")

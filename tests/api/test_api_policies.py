@@ -235,3 +235,33 @@ def test_a_sheet_travels_as_metadata_and_comes_back():
     assert policies_from_metadata(metadata) == policies_of(character)
     assert all(len(key) <= 64 and 0 < len(value) <= 512 for key, value in metadata.items())
     assert policies_from_metadata({"understudy_run": "x"}) is None
+
+
+def test_the_command_shows_switches_and_updates(client, server, tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from understudy.character import save_character
+    from understudy.cli.app import app
+
+    model = train(client, metadata=METADATA).fine_tuned_model
+    sheet = Character(name="Ophelia", policies=Policies(disclosure_interval=7, audience="adults"))
+    save_character(tmp_path / "character.yaml", sheet)
+    run = tmp_path / "runs" / "20261124T000000000Z-abcdef"
+    run.mkdir(parents=True)
+    (run / "job.json").write_text(json.dumps({"fine_tuned_model": model}))
+    monkeypatch.setenv("UNDERSTUDY_API_KEY", server.token)
+
+    def command(*options):
+        done = CliRunner().invoke(app, ["policies", str(tmp_path), "--provider", server.url, *options])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    shown = command()
+    assert f"Policies of {model}, applied by the server" in shown
+    assert "in the first reply and every 3 replies" in shown
+    assert "answered by the server with 116 123 in Britain." in shown
+    assert "switched off by the server" in command("--off")
+    assert ask(client, model, turns(1))[1] is None
+    changed = json.loads(command("--on", "--update", "--json"))
+    assert (changed["enabled"], changed["disclosure_interval"], changed["audience"]) == (True, 7, "adults")
+    assert ask(client, model, turns(8))[1] == "disclosure"

@@ -46,8 +46,8 @@ def policies_command(
         change.pop("enabled")
     if on or off:
         change["enabled"] = on
-    client = connect(resolve_provider(provider, allow_paid=provider is not None))
-    shown = _ask(client, model, change)
+    with connect(resolve_provider(provider, allow_paid=provider is not None)) as client:
+        shown = _ask(client, model, change)
     print(json.dumps(shown, ensure_ascii=False, indent=2) if as_json else _sentences(shown))
 
 

@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from understudy.errors import ProviderError
 from understudy.evaluation.connection import ChatReply, RequestRefused, ScoredMessage
@@ -27,7 +27,7 @@ QUIET_SECONDS = 0.5
 POLL_SECONDS = 15.0
 MOST_REQUESTS = 50_000
 ENDED = ("completed", "failed", "expired", "cancelled")
-ENDPOINT = "/v1/chat/completions"
+ENDPOINT: Final = "/v1/chat/completions"
 MARK = "understudy_batch"
 Messages = Sequence[dict[str, str]]
 
