@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-__all__ = ["ARCHITECTURES", "CHATML", "build_tiny_model", "tiny_model", "write_chat_file"]
+__all__ = [
+    "ARCHITECTURES",
+    "CHATML",
+    "build_tiny_model",
+    "tiny_model",
+    "write_chat_file",
+    "write_preference_file",
+]
 
 CHATML = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] "
@@ -118,6 +125,26 @@ def write_chat_file(path: Path, conversations: int = 24, turns: int = 1) -> Path
             messages.append({"role": "user", "content": f"{_TEXT[(i + turn) % 4]} {'Pray tell. ' * (i % 4)}"})
             messages.append({"role": "assistant", "content": f"Alas, {_TEXT[(i + turn + 1) % 4]}"})
         rows.append(json.dumps({"messages": messages}))
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return path
+
+
+def write_preference_file(path: Path, pairs: int = 24) -> Path:
+    """Write a training file in the OpenAI preference format: a princess is preferred to a machine."""
+    rows = []
+    for i in range(pairs):
+        messages = [{"role": "system", "content": "You are Princess Ophelia."}]
+        for turn in range(i % 3):
+            messages.append({"role": "user", "content": _TEXT[(i + turn) % 4]})
+            messages.append({"role": "assistant", "content": f"Alas, {_TEXT[(i + turn + 1) % 4]}"})
+        messages.append({"role": "user", "content": f"{_TEXT[i % 4]} {'Pray tell. ' * (i % 4)}"})
+        good, bad = f"Alas, {_TEXT[(i + 1) % 4]}", f"As a machine I know: {_TEXT[(i + 2) % 4]}"
+        row = {
+            "input": {"messages": messages},
+            "preferred_output": [{"role": "assistant", "content": good}],
+            "non_preferred_output": [{"role": "assistant", "content": bad}],
+        }
+        rows.append(json.dumps(row))
     path.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return path
 

@@ -86,6 +86,17 @@ def chat_lines(count: int = 12, word: str = "") -> bytes:
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
+def preference_lines(count: int = 12, word: str = "") -> bytes:
+    """A valid training file of ``count`` pairs of replies."""
+    rows = []
+    for i in range(count):
+        asked = [{"role": "user", "content": f"Question {i} {word}"}]
+        replies = ([{"role": "assistant", "content": f"{text} {i}."}] for text in ("Ah", "As an AI"))
+        good, bad = replies
+        rows.append({"input": {"messages": asked}, "preferred_output": good, "non_preferred_output": bad})
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
 def wait_for(client: openai.OpenAI, job_id: str, *states: str, seconds: float = 20.0):
     """The job once it is in one of the states."""
     wanted = states or ("succeeded", "failed", "cancelled")

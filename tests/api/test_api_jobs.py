@@ -159,7 +159,7 @@ def test_passes_our_extra_hyperparameters_to_the_process(client, server):
             "hyperparameters.learning_rate_multiplier",
         ),
         ({"hyperparameters": {"epochs": 3}}, "unknown_parameter", "hyperparameters.epochs"),
-        ({"method": {"type": "dpo"}}, "unsupported_value", "method.type"),
+        ({"method": {"type": "reinforcement"}}, "unsupported_value", "method.type"),
         ({"metadata": {str(i): "x" for i in range(17)}}, "object_above_max_properties", "metadata"),
         ({"metadata": {"k" * 65: "x"}}, "property_name_above_max_length", "metadata"),
         ({"metadata": {"k": "x" * 513}}, "string_above_max_length", "metadata.k"),

@@ -234,6 +234,10 @@ def _add_model_routes(app: FastAPI, desks: Desks) -> None:
     async def delete_model(model: str) -> dict[str, Any]:
         return models.delete(model)
 
+    @app.get("/v1/understudy/weights/{model:path}")
+    async def model_weights(model: str) -> dict[str, Any]:
+        return models.weights(model)
+
     @app.get("/v1/understudy/policies/{model:path}")
     async def retrieve_policies(model: str) -> dict[str, Any]:
         return models.policies(model)

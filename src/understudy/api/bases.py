@@ -58,6 +58,7 @@ class TrainingAdvice:
     base_learning_rate: float
     automatic: dict[str, Any]
     recommended: dict[str, Any]
+    dpo: dict[str, Any]
     reason: str
 
 
@@ -71,14 +72,19 @@ def advice(source: str) -> TrainingAdvice:
     """The row of ``bases.yaml`` for what is really loaded."""
     row = next(row for row in _table()["rows"] if fnmatch(source, row["match"]))
     return TrainingAdvice(
-        float(row["base_learning_rate"]), row["automatic"], row["recommended"], row["reason"].strip()
+        float(row["base_learning_rate"]),
+        row["automatic"],
+        row["recommended"],
+        row["dpo"],
+        row["reason"].strip(),
     )
 
 
-def recommended_hyperparameters(source: str, examples: int) -> dict[str, Any]:
-    """What our client sends for a base model and this many examples."""
+def recommended_hyperparameters(source: str, examples: int, method: str = "supervised") -> dict[str, Any]:
+    """What our client sends for a base model, this many examples and a method."""
     epochs = max(1, min(10, round(10_000 / max(1, examples))))
-    return {"n_epochs": epochs, **advice(source).recommended}
+    row = advice(source)
+    return {"n_epochs": epochs, **row.recommended, **(row.dpo if method == "dpo" else {})}
 
 
 def find_base(name: str, default: str) -> Base:

@@ -15,6 +15,15 @@ METRICS = (
     "full_valid_loss",
     "full_valid_mean_token_accuracy",
 )
+# Beyond OpenAI's: how often and by how much a job on preferences prefers the preferred replies.
+PREFERENCE = tuple(
+    f"{prefix}_reward_{kind}"
+    for prefix in ("train", "valid", "full_valid")
+    for kind in ("accuracy", "margin")
+)
+# Beyond OpenAI's: how often student and teacher find the same token likeliest.
+DISTILLATION = tuple(f"{prefix}_teacher_agreement" for prefix in ("train", "valid", "full_valid"))
+MEASURED = (*METRICS, *PREFERENCE, *DISTILLATION)
 # Beyond OpenAI's: what a progress display needs, and whoever looks for the right learning rate.
 SPEED = ("learned_tokens_per_second", "seconds_left", "memory_bytes", "gradient_norm", "learning_rate")
 
@@ -27,13 +36,15 @@ def message_event(message: str, level: str = "info") -> dict[str, Any]:
 def metrics_event(step: dict[str, Any]) -> dict[str, Any]:
     """One training step as the worker reported it."""
     data = {"step": step["step"], "total_steps": step["total_steps"]}
-    data |= {key: step[key] for key in METRICS + SPEED if step.get(key) is not None}
+    data |= {
+        key: step[key] for key in METRICS + PREFERENCE + DISTILLATION + SPEED if step.get(key) is not None
+    }
     return _event(step_message(data), "info", "metrics", data)
 
 
 def metrics_of(report: dict[str, Any]) -> dict[str, Any]:
     """The metrics of a checkpoint report."""
-    return {key: report[key] for key in ("step", *METRICS) if report.get(key) is not None}
+    return {key: report[key] for key in ("step", *MEASURED) if report.get(key) is not None}
 
 
 def step_message(data: dict[str, Any]) -> str:

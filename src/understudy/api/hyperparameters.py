@@ -3,9 +3,21 @@
 from typing import Any
 
 from understudy.api.bases import TrainingAdvice
-from understudy.api.protocol import Hyperparameters
+from understudy.api.protocol import (
+    DistillationHyperparameters,
+    Hyperparameters,
+    PreferenceHyperparameters,
+)
 
-__all__ = ["automatic_batch_size", "automatic_epochs", "echo", "resolve"]
+__all__ = [
+    "automatic_batch_size",
+    "automatic_epochs",
+    "common_numbers",
+    "echo",
+    "resolve",
+    "shown_method",
+    "shown_numbers",
+]
 
 DEFAULT_LORA_RANK = 16
 DEFAULT_MAX_TOKENS = 2048
@@ -30,19 +42,49 @@ def automatic_batch_size(examples: int) -> int:
 
 def echo(wanted: Hyperparameters) -> dict[str, Any]:
     """What a job shows until its files are checked: numbers as given, ``auto`` as ``auto``."""
-    return {
+    shown = {
         "n_epochs": wanted.n_epochs,
         "batch_size": wanted.batch_size,
         "learning_rate_multiplier": wanted.learning_rate_multiplier,
     }
+    for kind, key in (
+        (PreferenceHyperparameters, "beta"),
+        (DistillationHyperparameters, "on_policy_share"),
+    ):
+        if isinstance(wanted, kind):
+            shown[key] = getattr(wanted, key)
+    return shown
 
 
-def resolve(shown: dict[str, Any], examples: int, advice: TrainingAdvice) -> dict[str, Any]:
+def shown_method(
+    method: str, numbers: dict[str, Any], others: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The ``method`` of a job object; ``others`` are what it was told besides numbers."""
+    return {"type": method, method: {**(others or {}), "hyperparameters": dict(numbers)}}
+
+
+def shown_numbers(document: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a job object's method, of which its ``hyperparameters`` hold those that all have."""
+    method = document["method"]
+    return dict(method[method["type"]]["hyperparameters"])
+
+
+def common_numbers(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The deprecated ``hyperparameters`` of a job object: always three, since clients demand an object."""
+    return {key: numbers[key] for key in ("n_epochs", "batch_size", "learning_rate_multiplier")}
+
+
+def resolve(
+    shown: dict[str, Any], examples: int, advice: TrainingAdvice, method: str = "supervised"
+) -> dict[str, Any]:
     """The numbers that a job really uses."""
     automatic = {
         "n_epochs": automatic_epochs(examples),
         "batch_size": automatic_batch_size(examples),
         "learning_rate_multiplier": 1.0,
+        "beta": 0.1,
+        "on_policy_share": 0.0,
         **advice.automatic,
+        **(advice.dpo if method == "dpo" else {}),
     }
     return {key: automatic[key] if value == "auto" else value for key, value in shown.items()}

@@ -10,7 +10,7 @@ from typing import Any
 
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
-from understudy.api.hyperparameters import echo
+from understudy.api.hyperparameters import common_numbers, echo, shown_method
 from understudy.api.identity import new_id
 from understudy.api.models import ModelDesk, TrainableModel
 from understudy.api.policies import policies_at_creation
@@ -85,11 +85,12 @@ class JobDesk:
         )
         _refuse_unsupported(wanted)
         model = await asyncio.to_thread(self.models.find_trainable, wanted.model)
+        teacher = await asyncio.to_thread(self.models.find_teacher, wanted.distillation)
         document = self._document(wanted, model)
         parent = self.store.model(wanted.model)
         policies = policies_at_creation(wanted.metadata, self.store.job(parent.job_id) if parent else None)
         plan = _plan(wanted, model, training, validation)
-        plan |= {"policies": policies, "unanswered_request": mark.digest}
+        plan |= {"policies": policies, "unanswered_request": mark.digest, "teacher": teacher}
         event = message_event(f"Created fine-tuning job: {document['id']}")
         self.store.add_job(document, plan, event)
         if model.base.stands_in:
@@ -209,14 +210,14 @@ class JobDesk:
             "status": "validating_files",
             "validation_file": wanted.validation_file,
             "training_file": wanted.training_file,
-            "hyperparameters": shown,
+            "hyperparameters": common_numbers(shown),
             "trained_tokens": None,
             "error": None,
             "user_provided_suffix": wanted.suffix,
             "seed": wanted.seed if wanted.seed is not None else secrets.randbelow(2**31),
             "estimated_finish": None,
             "integrations": [],
-            "method": {"type": "supervised", "supervised": {"hyperparameters": dict(shown)}},
+            "method": shown_method(wanted.method_type, shown, _taught_by(wanted)),
             "metadata": wanted.metadata,
         }
 
@@ -240,15 +241,22 @@ def _plan(
     }
 
 
+def _taught_by(wanted: JobRequest) -> dict[str, Any]:
+    """Of a job that distils: teacher and prompt, as they were given."""
+    body = wanted.distillation
+    return {"teacher_prompt": body.teacher_prompt, "teacher": body.teacher} if body else {}
+
+
 def _suffix(text: str | None) -> str:
     """The suffix as it stands in the model's name: letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", (text or "").lower()).strip("-")
 
 
 def _refuse_unsupported(wanted: JobRequest) -> None:
-    if wanted.method is not None and wanted.method.type != "supervised":
+    if wanted.method_type == "reinforcement":
         raise bad_request(
-            f"The method '{wanted.method.type}' is not supported by this server. Use 'supervised'.",
+            f"The method '{wanted.method_type}' is not supported by this server. Use 'supervised', 'dpo' "
+            "or 'distillation'.",
             "method.type",
             "unsupported_value",
         )

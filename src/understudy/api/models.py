@@ -17,6 +17,7 @@ from understudy.api.bases import (
 )
 from understudy.api.policies import change_policies, policies_of_job, show_policies
 from understudy.api.problem import Problem, bad_request, model_not_found
+from understudy.api.protocol import DistillationBody
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Job, Store, StoredModel
 from understudy.character.deployed import DeployedPolicies
@@ -116,6 +117,21 @@ class ModelDesk:
             raise bad_request(str(error), "model", "model_not_available") from error
         return TrainableModel(base, None, base.name if base.stands_in else name)
 
+    def find_teacher(self, wanted: DistillationBody | None) -> str | None:
+        """Directory of the model that teaches a job; ``None`` where it is the base, or nobody.
+
+        Raises:
+            Problem: 400 ``model_not_available``: it is unknown, not here, or tuned.
+        """
+        if wanted is None or wanted.teacher is None:
+            return None
+        try:
+            if wanted.teacher.startswith("ft:"):
+                raise ModelError(f"The model `{wanted.teacher}` is tuned; a teacher is a base model.")
+            return str(resolve_base(find_base(wanted.teacher, self.settings.default_base).source))
+        except ModelError as error:
+            raise bad_request(str(error), "method.distillation.teacher", "model_not_available") from error
+
     # --- the API's objects
 
     def list(self) -> dict[str, Any]:
@@ -153,6 +169,25 @@ class ModelDesk:
         if stored.adapter not in self.store.adapters_to_go_on_from():  # Else swept at a later start.
             shutil.rmtree(stored.adapter, ignore_errors=True)
         return {"id": name, "object": "model", "deleted": True}
+
+    def weights(self, name: str) -> dict[str, Any]:
+        """GET /v1/understudy/weights/{model}, an extension: where a tuned model lies on this machine.
+
+        Raises:
+            Problem: 404 unknown; 400 a base model, which holds no tuned weights.
+        """
+        stored = self.store.model(name)
+        if stored is None:
+            self.find(name)
+            raise bad_request(f"The model `{name}` is a base model; only tuned models are exported.", "model")
+        loadable = self._load_tuned(stored)
+        return {
+            "object": "understudy.weights",
+            "model": name,
+            "base_model": stored.base_source,
+            "base_directory": str(loadable.base),
+            "adapter_directory": str(loadable.adapter),
+        }
 
     def policies(self, name: str) -> dict[str, Any]:
         """GET /v1/understudy/policies/{model}: what is applied to a tuned model's replies."""

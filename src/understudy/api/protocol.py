@@ -6,10 +6,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 __all__ = [
+    "DistillationBody",
     "ChatMessage",
     "ChatRequest",
+    "DistillationHyperparameters",
     "Hyperparameters",
     "JobRequest",
+    "PreferenceHyperparameters",
     "ScoreRequest",
     "StreamOptions",
 ]
@@ -107,14 +110,39 @@ class Hyperparameters(_Request):
         return {key: value for key, value in values.items() if value is not None}
 
 
-class _MethodBody(_Request):
+class PreferenceHyperparameters(Hyperparameters):
+    """How a job learns from preferences. A smaller ``beta`` moves further from the base model."""
+
+    beta: Annotated[Any, _number(0, 2, whole=False, open_low=True)] = "auto"
+
+
+class DistillationHyperparameters(Hyperparameters):
+    """How a job learns from a teacher; the share of conversations that the student answers itself."""
+
+    on_policy_share: Annotated[Any, _number(0, 1, whole=False)] = "auto"
+
+
+class _SupervisedBody(_Request):
     hyperparameters: Hyperparameters = Field(default_factory=Hyperparameters)
 
 
+class _PreferenceBody(_Request):
+    hyperparameters: PreferenceHyperparameters = Field(default_factory=PreferenceHyperparameters)
+
+
+class DistillationBody(_Request):
+    """An extension: ``teacher`` (the base where it is left out) speaks under ``teacher_prompt``."""
+
+    teacher_prompt: str = Field(min_length=1, max_length=1_000_000)
+    teacher: str | None = Field(default=None, min_length=1)
+    hyperparameters: DistillationHyperparameters = Field(default_factory=DistillationHyperparameters)
+
+
 class _Method(_Request):
-    type: Literal["supervised", "dpo", "reinforcement"]
-    supervised: _MethodBody | None = None
-    dpo: dict[str, Any] | None = None
+    type: Literal["supervised", "dpo", "reinforcement", "distillation"]
+    supervised: _SupervisedBody | None = None
+    dpo: _PreferenceBody | None = None
+    distillation: DistillationBody | None = None
     reinforcement: dict[str, Any] | None = None
 
 
@@ -133,9 +161,31 @@ class JobRequest(_Request):
 
     def chosen_hyperparameters(self) -> Hyperparameters:
         """Those of the method, else the deprecated ones at the top, else all automatic."""
-        if self.method is not None and self.method.supervised is not None:
-            return self.method.supervised.hyperparameters
-        return self.hyperparameters or Hyperparameters()
+        body = getattr(self.method, self.method_type, None)
+        if body is not None:
+            return body.hyperparameters
+        given = (self.hyperparameters or Hyperparameters()).model_dump(exclude_unset=True)
+        return PreferenceHyperparameters(**given) if self.method_type == "dpo" else Hyperparameters(**given)
+
+    @property
+    def method_type(self) -> str:
+        """The method's name; supervised where none is given."""
+        return self.method.type if self.method is not None else "supervised"
+
+    @property
+    def distillation(self) -> DistillationBody | None:
+        """What a job that distils is told."""
+        return self.method.distillation if self.method and self.method_type == "distillation" else None
+
+    @model_validator(mode="after")
+    def _teacher_is_given(self) -> "JobRequest":
+        if self.method_type == "distillation" and self.distillation is None:
+            raise _fault(
+                "missing_required_parameter",
+                "Missing required parameter: 'method.distillation.teacher_prompt'.",
+                "method.distillation.teacher_prompt",
+            )
+        return self
 
 
 # --- chat -------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from understudy.api.adapters import keep_adapter
 from understudy.api.bases import Base, advice
 from understudy.api.events import message_event, metrics_event, metrics_of
 from understudy.api.files import FileDesk
-from understudy.api.hyperparameters import DEFAULT_LORA_RANK, DEFAULT_MAX_TOKENS
+from understudy.api.hyperparameters import DEFAULT_LORA_RANK, DEFAULT_MAX_TOKENS, shown_numbers
 from understudy.api.identity import new_id, new_suffix
 from understudy.api.interruption import (
     MAX_FRUITLESS_ATTEMPTS,
@@ -236,7 +236,8 @@ class TrainingRunner:
         }
 
     def _spec(self, job: Job, folder: Path) -> dict[str, Any]:
-        plan, numbers = job.plan, job.document["hyperparameters"]
+        plan, numbers = job.plan, shown_numbers(job.document)
+        method = job.document["method"]["type"]
         row = advice(Base(**plan["base"]).source)
         rank = plan["lora_rank"] or DEFAULT_LORA_RANK
         validation = plan["validation_blob"]
@@ -247,17 +248,25 @@ class TrainingRunner:
             "training_file": str(self.files.blobs.path(plan["training_blob"])),
             "validation_file": str(self.files.blobs.path(validation)) if validation else None,
             "output_directory": str(folder / "output"),
-            "method": "supervised",
+            "method": method,
             "hyperparameters": {
                 "n_epochs": numbers["n_epochs"],
                 "batch_size": numbers["batch_size"],
                 "learning_rate": numbers["learning_rate_multiplier"] * row.base_learning_rate,
+                **{key: numbers[key] for key in ("beta", "on_policy_share") if key in numbers},
             },
+            "teacher": _teacher(job) if method == "distillation" else None,
             "lora": {"rank": rank, "alpha": int(plan["lora_alpha"] or 2 * rank), "dropout": 0.0},
             "max_tokens": plan["max_tokens"] or row.recommended.get("max_tokens", DEFAULT_MAX_TOKENS),
             "seed": job.document["seed"],
             "threads": self.settings.training_threads,
         }
+
+
+def _teacher(job: Job) -> dict[str, Any]:
+    """Who teaches a job that distils, as the training process is told."""
+    prompt = job.document["method"]["distillation"]["teacher_prompt"]
+    return {"prompt": prompt, "model": job.plan.get("teacher")}
 
 
 class _Report:

@@ -11,7 +11,13 @@ from typing import Any
 from understudy.api.bases import Base, advice, cached_base, fingerprint_base, resolve_base
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
-from understudy.api.hyperparameters import DEFAULT_LORA_RANK, resolve
+from understudy.api.hyperparameters import (
+    DEFAULT_LORA_RANK,
+    common_numbers,
+    resolve,
+    shown_method,
+    shown_numbers,
+)
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Job, Store
 from understudy.errors import ModelError, UnderstudyError
@@ -70,12 +76,14 @@ async def validate_job(job: Job, store: Store, files: FileDesk, settings: Server
         logger.exception("checking job %s failed", job.id)
         fail_job(store, job.id, f"The files could not be checked ({error}).", "server_error", None)
         return
-    method = {"type": "supervised", "supervised": {"hyperparameters": checked.hyperparameters}}
+    numbers = checked.hyperparameters
+    kind = job.document["method"]["type"]
+    method = shown_method(kind, numbers, job.document["method"][kind])
     events = [message_event(text, "warn") for text in checked.warnings]
     store.change_job(
         job.id,
         only_in=["validating_files"],
-        document={"status": "queued", "hyperparameters": checked.hyperparameters, "method": method},
+        document={"status": "queued", "hyperparameters": common_numbers(numbers), "method": method},
         plan={"base_path": str(checked.base_path), "base_fingerprint": checked.base_fingerprint},
         events=[*events, message_event("Files validated, moving job to queued state")],
     )
@@ -108,19 +116,20 @@ def fail_job(
 
 
 def _check(job: Job, files: FileDesk) -> _Checked:
-    examples, warnings = _check_file(files, job.plan["training_blob"], "training_file")
+    method = job.document["method"]["type"]
+    examples, warnings = _check_file(files, job.plan["training_blob"], "training_file", method)
     if job.plan["validation_blob"]:
-        warnings += _check_file(files, job.plan["validation_blob"], "validation_file")[1]
+        warnings += _check_file(files, job.plan["validation_blob"], "validation_file", method)[1]
     base = Base(**job.plan["base"])
     base_path = resolve_base(base.source)
     # Other faults of the base are the training process's to tell, which loads it.
     with contextlib.suppress(ModelError):
         refuse_base(base_path, job.plan["lora_rank"] or DEFAULT_LORA_RANK)
-    numbers = resolve(job.document["hyperparameters"], examples, advice(base.source))
+    numbers = resolve(shown_numbers(job.document), examples, advice(base.source), method)
     return _Checked(base_path, fingerprint_base(base_path), numbers, warnings)
 
 
-def _check_file(files: FileDesk, blob: str, param: str) -> tuple[int, list[str]]:
+def _check_file(files: FileDesk, blob: str, param: str, method: str) -> tuple[int, list[str]]:
     """Number of examples and warnings of one file.
 
     Raises:
@@ -128,7 +137,8 @@ def _check_file(files: FileDesk, blob: str, param: str) -> tuple[int, list[str]]
     """
     from understudy.dataset import check_file
 
-    result = check_file(files.blobs.path(blob), method="supervised")
+    # What is distilled is a chat file as well: its replies say where the teacher is listened to.
+    result = check_file(files.blobs.path(blob), method="supervised" if method == "distillation" else method)
     problems = result.problems
     if param == "validation_file":
         # Ten examples are needed to train, and fifty advised, not to measure.

@@ -11,6 +11,7 @@ from understudy.cli.chat import chat_command
 from understudy.cli.check import check_command
 from understudy.cli.cost import cost_command
 from understudy.cli.evaluate import evaluate_command
+from understudy.cli.export import export_command
 from understudy.cli.generate import generate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
@@ -76,6 +77,7 @@ app.command("evaluate")(evaluate_command)
 app.command("cost")(cost_command)
 app.command("report")(report_command)
 app.command("chat")(chat_command)
+app.command("export")(export_command)
 app.command("run")(run_command)
 app.command("policies")(policies_command)
 app.command("serve")(serve_command)

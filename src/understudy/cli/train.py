@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,6 +32,27 @@ def train_command(
     learning_rate_multiplier: Annotated[
         float | None, typer.Option(help="Times the base model's own learning rate.")
     ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="supervised (the dataset's replies), dpo (preferences between two replies) or distillation "
+            "(what a teacher under the long prompt would say)."
+        ),
+    ] = "supervised",
+    preferences: Annotated[
+        Path | None, typer.Option(help="dpo: pairs of replies. Default: NAME/preferences.jsonl.")
+    ] = None,
+    beta: Annotated[
+        float | None, typer.Option(help="dpo: how strongly the base model holds, up to 2. Default: 0.1.")
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(help="distillation: a base with the same tokenizer. Default: the same."),
+    ] = None,
+    on_policy: Annotated[
+        float | None,
+        typer.Option(help="distillation: share that the student answers itself. Default: 0."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same data, same model.")] = 1,
     suffix: Annotated[
         str | None, typer.Option(help="Part of the model's name. Default: the character.")
@@ -46,6 +68,8 @@ def train_command(
     """Fine-tune a model on the character's dataset. Ctrl-C detaches; the same command follows again.
 
     Example: understudy train iroh --base-model understudy/mini --epochs 3
+
+    Example: understudy train iroh --method dpo --base-model ft:understudy/mini:personal:iroh:Ab3dE9fG
     """
     from understudy.client import connect, resolve_provider
     from understudy.client.training_run import TrainingSettings, cancel_training, plan_training
@@ -60,7 +84,20 @@ def train_command(
         else:
             print("\n".join(f"Cancelled {job_id}." for job_id in ids) or "No job is unfinished.")
         return
-    settings = TrainingSettings(base_model, epochs, batch_size, learning_rate_multiplier, seed, suffix, again)
+    settings = TrainingSettings(
+        base_model,
+        epochs,
+        batch_size,
+        learning_rate_multiplier,
+        seed,
+        suffix,
+        again,
+        method=method,
+        beta=beta,
+        preferences=preferences,
+        teacher=teacher,
+        on_policy_share=on_policy,
+    )
     plan = plan_training(folder, whose, settings)
     if dry_run:
         print(json.dumps(_plan_as_json(plan), ensure_ascii=False, indent=2) if as_json else _describe(plan))
@@ -103,8 +140,9 @@ def _describe(plan: TrainingPlan) -> str:
     numbers = ", ".join(f"{key} {value}" for key, value in plan.hyperparameters.items())
     note = plan.price_note
     price = f"about {plan.price_usd:.2f} USD ({note})" if plan.price_usd is not None else note
+    what = "pairs of replies" if plan.method == "dpo" else "examples"
     return (
-        f"{plan.examples:,} examples on {plan.base_model} at {plan.provider.name}\n"
+        f"{plan.examples:,} {what} on {plan.base_model} at {plan.provider.name}\n"
         f"{numbers}, seed {plan.seed}\n"
         f"{plan.billed_tokens:,} tokens to train: {price}"
     )
@@ -124,6 +162,7 @@ def _print_result(run: TrainedRun, name: str, as_json: bool) -> None:
 def _plan_as_json(plan: TrainingPlan) -> dict[str, Any]:
     return {
         "base_model": plan.base_model,
+        "method": plan.method,
         "provider": plan.provider.name,
         "examples": plan.examples,
         "hyperparameters": plan.hyperparameters,
@@ -206,6 +245,8 @@ def _step_text(data: dict[str, Any]) -> str:
     valid = data.get("full_valid_loss", data.get("valid_loss"))
     if valid is not None:
         parts.append(f"validation {valid:.3f}")
+    if data.get("train_reward_accuracy") is not None:
+        parts.append(f"prefers the preferred in {data['train_reward_accuracy']:.0%}")
     if data.get("learned_tokens_per_second") is not None:
         parts.append(f"{data['learned_tokens_per_second']:,.0f} learned tokens/s")
     if data.get("seconds_left") is not None:

@@ -62,7 +62,7 @@ def _create(client: OpenAI, plan: TrainingPlan, run_id: str, files: list[str]) -
         model=plan.base_model,
         training_file=files[0],
         seed=plan.seed,
-        method={"type": "supervised", "supervised": {"hyperparameters": plan.hyperparameters}},  # type: ignore[arg-type]
+        method=plan.as_method(),  # type: ignore[arg-type]
         metadata={RUN_KEY: run_id, **plan.policies} if plan.provider.dialect.metadata else openai.omit,
         suffix=plan.suffix or openai.omit,
         validation_file=files[1] if len(files) > 1 else openai.omit,

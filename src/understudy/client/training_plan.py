@@ -10,14 +10,16 @@ from typing import Any
 from understudy.character.character import load_character
 from understudy.character.deployed import policy_metadata
 from understudy.client.provider import Provider
-from understudy.errors import ConfigError, DatasetError
-from understudy.folder import CharacterFolder, typed
+from understudy.client.training_material import dataset_material, preference_material
+from understudy.errors import ConfigError
+from understudy.folder import CharacterFolder
 
 __all__ = ["TrainingPlan", "TrainingSettings", "choose_base", "plan_training"]
 
 OFFLINE_BASE = "understudy/mini"
 HOSTED_BASE = "gpt-4.1-mini-2025-04-14"
 DEFAULT_SEED = 1
+METHODS = ("supervised", "dpo", "distillation")
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,12 @@ class TrainingSettings:
         learning_rate_multiplier: Times the base model's learning rate.
         suffix: Part of the model's name; ``None`` takes the character's name.
         again: Train although the same dataset and settings have a model already.
+        method: ``supervised`` learns the dataset's replies, ``dpo`` the preferences between two,
+            ``distillation`` what a teacher under the long prompt would say.
+        beta: Of ``dpo``: how strongly the model is held to the base.
+        preferences: Of ``dpo``: its file; ``None`` is ``preferences.jsonl`` of the character.
+        teacher: Of ``distillation``: a base model; ``None`` is the one that is trained.
+        on_policy_share: Of ``distillation``: of conversations that are learned with own replies.
     """
 
     base_model: str | None = None
@@ -39,6 +47,11 @@ class TrainingSettings:
     seed: int = DEFAULT_SEED
     suffix: str | None = None
     again: bool = False
+    method: str = "supervised"
+    beta: float | None = None
+    preferences: Path | None = None
+    teacher: str | None = None
+    on_policy_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +83,13 @@ class TrainingPlan:
     again: bool
     recipe: dict[str, Any]
     policies: dict[str, str] = field(default_factory=dict)
+    method: str = "supervised"
+    teaching: dict[str, Any] = field(default_factory=dict)
+
+    def as_method(self) -> dict[str, Any]:
+        """The ``method`` of the job's request."""
+        body = {**self.teaching, "hyperparameters": self.hyperparameters}
+        return {"type": self.method, self.method: body}
 
 
 def plan_training(folder: CharacterFolder, provider: Provider, settings: TrainingSettings) -> TrainingPlan:
@@ -79,45 +99,47 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
         DatasetError: The dataset is not built, or holds too few examples.
         ConfigError: A setting cannot be used.
     """
-    from understudy.dataset.manifest import hash_file, load_manifest, split_path
+    from understudy.dataset.manifest import hash_file
 
     _refuse_untrainable(provider)
-    manifest = load_manifest(folder)
-    training, validation = split_path(folder, "training"), split_path(folder, "validation")
-    if not training.is_file():
-        raise DatasetError(
-            f"{training}: no such file. Build the dataset: understudy build {typed(folder.root)}"
-        )
-    counts = manifest.counts["training"]
-    _refuse_few(training, counts.examples, folder)
-    sheet = load_character(folder.character)
-    character = sheet.name
+    _refuse_settings(settings)
+    if settings.method == "dpo":
+        material = preference_material(folder, settings.preferences)
+    else:
+        material = dataset_material(folder)
+    character = load_character(folder.character)
+    teaching: dict[str, Any] = {}
+    if settings.method == "distillation":
+        _refuse_hosted(provider)
+        teaching = {"teacher_prompt": character.long_prompt(), "teacher": settings.teacher}
     base = _absolute(settings.base_model, provider) if settings.base_model else choose_base(provider)
-    hyperparameters = _hyperparameters(base, provider, counts.examples, settings)
-    has_validation = validation.is_file() and validation.stat().st_size > 0
-    files = [training, validation] if has_validation else [training]
-    hashes = {path.name: hash_file(path) for path in files}
-    suffix = _slug(settings.suffix if settings.suffix is not None else character)
-    billed = counts.tokens * int(hyperparameters["n_epochs"])
+    hyperparameters = _hyperparameters(base, provider, material.examples, settings)
+    hashes = {path.name: hash_file(path) for path in material.files}
+    suffix = _slug(settings.suffix if settings.suffix is not None else character.name)
+    billed = material.tokens * int(hyperparameters["n_epochs"])
     price, note = _price(provider, base, billed)
     return TrainingPlan(
-        character=character,
+        character=character.name,
         base_model=base,
         provider=provider,
-        training_file=training,
-        validation_file=validation if has_validation else None,
+        training_file=material.training_file,
+        validation_file=material.validation_file,
         hashes=hashes,
         hyperparameters=hyperparameters,
         seed=settings.seed,
         suffix=suffix,
-        examples=counts.examples,
+        examples=material.examples,
         billed_tokens=billed,
         price_usd=price,
         price_note=note,
-        fingerprint=_fingerprint(hashes, base, provider, hyperparameters, settings.seed, suffix),
+        fingerprint=_fingerprint(
+            hashes, base, provider, hyperparameters, settings.seed, suffix, settings.method, teaching
+        ),
         again=settings.again,
-        recipe=_plain(manifest.recipe),
-        policies=policy_metadata(sheet),
+        recipe=material.recipe,
+        method=settings.method,
+        teaching=teaching,
+        policies=policy_metadata(character),
     )
 
 
@@ -130,15 +152,33 @@ def _refuse_untrainable(provider: Provider) -> None:
         )
 
 
-def _refuse_few(training: Path, examples: int, folder: CharacterFolder) -> None:
-    """Every provider refuses such a file, but only after it was uploaded."""
-    from understudy.dataset.build import FEWEST_EXAMPLES
+def _refuse_settings(settings: TrainingSettings) -> None:
+    """Settings that no provider takes, or that the method does not have."""
+    rate, beta = settings.learning_rate_multiplier, settings.beta
+    share = settings.on_policy_share
+    problems = []
+    if settings.method not in METHODS:
+        problems.append(f"--method {settings.method!r} is not one of {', '.join(METHODS)}.")
+    if rate is not None and not 0 < rate < float("inf"):
+        problems.append(f"--learning-rate-multiplier {rate:g} is not a number above 0.")
+    if beta is not None and not 0 < beta <= 2:
+        problems.append(f"--beta {beta:g} is not a number above 0 and at most 2.")
+    if share is not None and not 0 <= share <= 1:
+        problems.append(f"--on-policy {share:g} is not a share from 0 to 1.")
+    for method, given in (
+        ("dpo", {"--beta": beta, "--preferences": settings.preferences}),
+        ("distillation", {"--teacher": settings.teacher, "--on-policy": share}),
+    ):
+        names = [name for name, value in given.items() if value is not None and settings.method != method]
+        problems += [f"{name} belongs to --method {method}." for name in names]
+    if problems:
+        raise ConfigError("\n".join(problems))
 
-    if examples < FEWEST_EXAMPLES:
-        raise DatasetError(
-            f"{training}: has {examples} example{'s' * (examples != 1)}; at least {FEWEST_EXAMPLES} are "
-            f"needed. Bring more dialogues: understudy import {typed(folder.root)} FILE, "
-            f"then understudy build {typed(folder.root)}"
+
+def _refuse_hosted(provider: Provider) -> None:
+    if provider.name == "openai":
+        raise ConfigError(
+            "OpenAI has no method 'distillation'. Leave --provider out to train on this machine."
         )
 
 
@@ -179,17 +219,15 @@ def _hyperparameters(
     """
     from understudy.api.bases import recommended_hyperparameters
 
-    rate = settings.learning_rate_multiplier
-    if rate is not None and not 0 < rate < float("inf"):
-        raise ConfigError(f"--learning-rate-multiplier {rate:g} is not a number above 0.")
-
-    chosen = recommended_hyperparameters(_recommendation_key(base), examples)
+    chosen = recommended_hyperparameters(_recommendation_key(base), examples, settings.method)
     if provider.name != "local":
         chosen = {"n_epochs": chosen["n_epochs"], **provider.dialect.hyperparameters}
     given = {
         "n_epochs": settings.n_epochs,
         "batch_size": settings.batch_size,
         "learning_rate_multiplier": settings.learning_rate_multiplier,
+        "beta": settings.beta,
+        "on_policy_share": settings.on_policy_share,
     }
     return chosen | {key: value for key, value in given.items() if value is not None}
 
@@ -232,12 +270,10 @@ def _fingerprint(
     hyperparameters: dict[str, Any],
     seed: int,
     suffix: str,
+    method: str,
+    teaching: dict[str, Any],
 ) -> str:
-    parts = [hashes, base, provider.name, provider.base_url, hyperparameters, seed, suffix]
+    parts: list[Any] = [hashes, base, provider.name, provider.base_url, hyperparameters, seed, suffix]
+    parts += [method] if method != "supervised" else []
+    parts += [teaching] if teaching else []
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _plain(recipe: Any) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    return dict(json.loads(json.dumps(asdict(recipe), default=str)))

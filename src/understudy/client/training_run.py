@@ -205,6 +205,7 @@ def _new_run(folder: CharacterFolder, plan: TrainingPlan) -> Path:
             "keeps_metadata": plan.provider.dialect.metadata,
         },
         "base_model": plan.base_model,
+        "method": plan.method,
         "hyperparameters": plan.hyperparameters,
         "seed": plan.seed,
         "suffix": plan.suffix,

@@ -14,7 +14,7 @@ from understudy.inference.cache import Layers
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["NAME", "can_share", "has_windows", "share_attention", "shared_preamble"]
+__all__ = ["NAME", "attend", "can_share", "has_windows", "share_attention", "shared_preamble"]
 
 NAME = "understudy_shared"
 _preamble: Layers | None = None
@@ -46,7 +46,7 @@ def share_attention(model: Any) -> None:
     from transformers import AttentionInterface
     from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-    AttentionInterface.register(NAME, _attend)
+    AttentionInterface.register(NAME, attend)
     AttentionMaskInterface.register(NAME, sdpa_mask)
     model.config.get_text_config()._attn_implementation = NAME
 
@@ -62,7 +62,7 @@ def shared_preamble(layers: Layers | None) -> Iterator[None]:
         _preamble = None
 
 
-def _attend(
+def attend(
     module: Any,
     query: "torch.Tensor",
     key: "torch.Tensor",
@@ -72,6 +72,7 @@ def _attend(
     scaling: float | None = None,
     **kwargs: Any,
 ) -> tuple["torch.Tensor", None]:
+    """Attention of one layer as transformers calls it; the usual one where no preamble is open."""
     from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
     if _preamble is None:

@@ -2,9 +2,9 @@
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from understudy.training.examples import IGNORE_INDEX, Example
+from understudy.training.examples import IGNORE_INDEX, Example, Learnable
 
 if TYPE_CHECKING:
     import torch
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["collate", "plan_epoch", "split_by_tokens", "steps_per_epoch"]
 
 _GROUP_BATCHES = 16
+One = TypeVar("One", bound=Learnable)
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
@@ -41,9 +42,9 @@ def plan_epoch(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -
     return batches
 
 
-def split_by_tokens(batch: Sequence[Example], max_padded_tokens: int) -> list[list[Example]]:
+def split_by_tokens(batch: Sequence[One], max_padded_tokens: int) -> list[list[One]]:
     """Cut a batch into pieces whose padded size stays below a limit; one example always fits."""
-    pieces: list[list[Example]] = []
+    pieces: list[list[One]] = []
     for example in sorted(batch, key=lambda e: len(e.ids)):
         if pieces and (len(pieces[-1]) + 1) * len(example.ids) <= max_padded_tokens:
             pieces[-1].append(example)

@@ -1,17 +1,17 @@
 """Examples: conversations of a training file as token ids with the learned positions."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from understudy.errors import DatasetError, RenderingError
 
 if TYPE_CHECKING:
     from understudy.rendering import Renderer
 
-__all__ = ["IGNORE_INDEX", "Example", "ExampleSet", "load_examples"]
+__all__ = ["IGNORE_INDEX", "Example", "ExampleSet", "Learnable", "load_examples", "load_rows"]
 
 IGNORE_INDEX = -100  # what PyTorch's cross_entropy skips
 _SHOWN = 10
@@ -31,11 +31,24 @@ class Example:
         return sum(label != IGNORE_INDEX for label in self.labels[1:])
 
 
-@dataclass(frozen=True)
-class ExampleSet:
-    """All sequences of a file, with the numbers of those conversations that had to be cut."""
+class Learnable(Protocol):
+    """What a batch holds: the ids that are read for it, and how many of its tokens are learned."""
 
-    examples: list[Example]
+    @property
+    def ids(self) -> list[int]: ...
+
+    @property
+    def learned(self) -> int: ...
+
+
+One = TypeVar("One", bound=Learnable)
+
+
+@dataclass(frozen=True)
+class ExampleSet(Generic[One]):
+    """All examples of a file, with the numbers of those conversations that had to be cut."""
+
+    examples: list[One]
     conversations: int
     truncated: list[int]
 
@@ -48,26 +61,45 @@ class ExampleSet:
         return sum(example.learned for example in self.examples)
 
 
-def load_examples(path: Path, renderer: "Renderer", max_tokens: int) -> ExampleSet:
+def load_examples(path: Path, renderer: "Renderer", max_tokens: int) -> ExampleSet[Example]:
     """Render a file in the OpenAI chat format.
 
     Raises:
         DatasetError: Lines that cannot be read, and conversations of which nothing is learned,
             all named with their number and the reason.
     """
-    examples: list[Example] = []
+
+    def read(number: int, row: Any) -> tuple[list[Example], bool]:
+        rendered = _render(row, renderer, max_tokens)
+        return [Example(number, ids, labels) for ids, labels, _ in rendered], any(r[2] for r in rendered)
+
+    return load_rows(path, read)
+
+
+def load_rows(path: Path, read: Callable[[int, Any], tuple[list[One], bool]]) -> ExampleSet[One]:
+    """Read every line of a file and collect what is wrong with any of them.
+
+    Args:
+        path: A JSONL file.
+        read: Takes a line's number and its value (``None`` where it is no JSON); gives examples and
+            whether they were cut, or raises ``DatasetError`` without the number.
+
+    Raises:
+        DatasetError: All faulty lines with their numbers, or that there are no lines.
+    """
+    examples: list[One] = []
     truncated: list[int] = []
     problems: list[str] = []
     count = 0
     for number, row in _rows(path):
         count += 1
         try:
-            rendered = _render(row, renderer, max_tokens)
+            found, cut = read(number, row)
         except (DatasetError, RenderingError) as error:
             problems.append(f"Example {number} {error}")
             continue
-        examples += [Example(number, ids, labels) for ids, labels, _ in rendered]
-        if any(cut for _, _, cut in rendered):
+        examples += found
+        if cut:
             truncated.append(number)
     if problems:
         raise DatasetError(_summary(problems, count))

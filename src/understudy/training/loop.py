@@ -1,4 +1,4 @@
-"""Loop: the steps of supervised fine-tuning, from spec to adapter."""
+"""Loop: the steps of fine-tuning, whatever its objective, from spec to adapter."""
 
 import time
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from understudy.inference.base import (
 from understudy.inference.channel import Channel, ChannelClosed
 from understudy.inference.memory import device_memory_bytes, peak_memory_bytes
 from understudy.training.attempt import Attempt, Stopped
-from understudy.training.batches import collate, plan_epoch, split_by_tokens, steps_per_epoch
+from understudy.training.batches import plan_epoch, split_by_tokens, steps_per_epoch
 from understudy.training.capacity import Need, estimate_need, micro_batch_tokens, refuse_if_too_large
 from understudy.training.checkpoint import (
     Progress,
@@ -27,12 +27,14 @@ from understudy.training.checkpoint import (
     save_checkpoint,
     save_model,
 )
-from understudy.training.examples import Example, ExampleSet, load_examples
+from understudy.training.examples import ExampleSet
 from understudy.training.failure import JobFailed
 from understudy.training.journal import Journal
 from understudy.training.lora import add_lora, continue_lora
-from understudy.training.loss import learned_loss
 from understudy.training.loss_watch import LossWatch
+from understudy.training.methods import objective_of
+from understudy.training.objective import Learner, Objective
+from understudy.training.packed_attention import pack_attention
 from understudy.training.precision import choose_precision, halve_frozen_products
 from understudy.training.schedule import rate_at
 from understudy.training.spec import TrainingSpec
@@ -54,13 +56,13 @@ class Job:
     channel: Channel
     attempt: Attempt
     journal: Journal
-    training: ExampleSet
-    validation: ExampleSet | None
+    training: ExampleSet[Any]
+    validation: ExampleSet[Any] | None
     accelerator: Any
     model: "PeftModel"
-    wrapped: Any
+    objective: Objective
+    learner: Learner
     optimizer: Any
-    head: Any
     piece_tokens: int
     progress: Progress
     total_steps: int
@@ -121,20 +123,24 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
     files = check_base(spec.base_model)
     renderer = Renderer.load(spec.base_model)
     max_tokens = _sequence_limit(spec, files, channel)
-    training = load_examples(spec.training_file, renderer, max_tokens)
-    validation = _validation_set(spec, renderer, max_tokens)
+    objective = objective_of(spec)
+    training = objective.load(spec.training_file, renderer, max_tokens)
+    validation = _validation_set(spec, objective, renderer, max_tokens)
     _warn_truncated(channel, training, max_tokens)
     placement = choose_placement(files.parameters)
     need, memory = _check_capacity(spec, files, placement, training)
     if attempt.stopping():
         raise Stopped(0)
     model = load_base(files, placement)
+    if not spec.lora.dropout:  # what is shared would be dropped for all alike
+        pack_attention(model)
     tuned = _with_adapter(spec, model)
     precision = _precision(spec, model, tuned, placement)
     accelerator, wrapped, optimizer = _accelerate(tuned, placement, precision)
     resumed, progress = _resume(spec, channel, tuned, optimizer)
     longest = max(len(example.ids) for example in training.examples)
     per_epoch = steps_per_epoch(len(training.examples), spec.batch_size)
+    head = model.get_output_embeddings()
     job = Job(
         spec,
         channel,
@@ -144,14 +150,16 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
         validation,
         accelerator,
         tuned,
-        wrapped,
+        objective,
+        Learner(tuned, wrapped, head, placement.device, renderer, accelerator.autocast),
         optimizer,
-        model.get_output_embeddings(),
         micro_batch_tokens(need, memory, longest),
         progress,
         per_epoch * spec.n_epochs,
         LossWatch(per_epoch, spec.n_epochs, spec.learning_rate, may_stand_still=spec.adapter is not None),
     )
+    job.learner.interrupted = lambda: _stop_if_asked(job, mid_step=True)
+    objective.prepare(job.learner, [s for s in (training, validation) if s], job.piece_tokens)
     channel.send(
         event="started",
         total_steps=job.total_steps,
@@ -184,18 +192,20 @@ def _sequence_limit(spec: TrainingSpec, files: BaseFiles, channel: Channel) -> i
     return min(spec.max_tokens, limit)
 
 
-def _validation_set(spec: TrainingSpec, renderer: Any, max_tokens: int) -> ExampleSet | None:
+def _validation_set(
+    spec: TrainingSpec, objective: Objective, renderer: Any, max_tokens: int
+) -> ExampleSet[Any] | None:
     from understudy.errors import DatasetError, RenderingError
 
     if spec.validation_file is None:
         return None
     try:
-        return load_examples(spec.validation_file, renderer, max_tokens)
+        return objective.load(spec.validation_file, renderer, max_tokens)
     except (DatasetError, RenderingError) as error:
         raise JobFailed(str(error), "invalid_validation_file", "validation_file") from error
 
 
-def _warn_truncated(channel: Channel, training: ExampleSet, max_tokens: int) -> None:
+def _warn_truncated(channel: Channel, training: ExampleSet[Any], max_tokens: int) -> None:
     if not training.truncated:
         return
     shown = ", ".join(map(str, training.truncated[:10])) + (" …" if len(training.truncated) > 10 else "")
@@ -208,7 +218,7 @@ def _warn_truncated(channel: Channel, training: ExampleSet, max_tokens: int) -> 
 
 
 def _check_capacity(
-    spec: TrainingSpec, files: BaseFiles, placement: Placement, training: ExampleSet
+    spec: TrainingSpec, files: BaseFiles, placement: Placement, training: ExampleSet[Any]
 ) -> tuple[Need, int]:
     longest = max(len(example.ids) for example in training.examples)
     memory = device_memory_bytes(placement.device.type)
@@ -264,8 +274,8 @@ def _resume(
 # -- one step -------------------------------------------------------------------------------
 
 
-def _step(job: Job, batch: list[Example]) -> dict[str, float]:
-    """Forward, backward, clip, update; the loss is the mean over the batch's learned tokens.
+def _step(job: Job, batch: list[Any]) -> dict[str, float]:
+    """Forward, backward, clip, update; the loss is the mean over the batch's learned tokens or pairs.
 
     Every random number of a step (dropout) follows from seed and step alone. With several
     processes each takes its share of the batch, and the mean still runs over the whole of it.
@@ -276,33 +286,42 @@ def _step(job: Job, batch: list[Example]) -> dict[str, float]:
     rate = rate_at(job.progress.step, job.total_steps, job.spec.learning_rate)
     for group in job.optimizer.param_groups:
         group["lr"] = rate
-    tokens = sum(example.learned for example in batch)
+    batch = list(job.objective.renew(job.learner, batch, job.progress.step))
+    weight = job.objective.weight(batch)
     own = batch[job.accelerator.process_index :: job.accelerator.num_processes]
-    totals = torch.zeros(2, dtype=torch.float64)
+    totals = torch.zeros(len(job.objective.sums), dtype=torch.float64)
     for piece in split_by_tokens(own, job.piece_tokens):
         _stop_if_asked(job, mid_step=True)
-        ids, labels = collate(piece, job.accelerator.device)
-        part = learned_loss(job.wrapped, job.head, ids, labels)
-        job.accelerator.backward(part.loss * (job.accelerator.num_processes / tokens))
-        totals += torch.tensor([part.loss.item(), part.correct.item()], dtype=torch.float64)
+        loss, others = job.objective.measure(job.learner, piece, training=True)
+        job.accelerator.backward(loss * (job.accelerator.num_processes / weight))
+        totals += _numbers(loss, others)
     norm = torch.nn.utils.clip_grad_norm_(
         [p for p in job.model.parameters() if p.requires_grad], MAX_GRADIENT_NORM
     )
     job.optimizer.step()
     job.optimizer.zero_grad(set_to_none=True)
-    loss, correct = _summed(job, totals)
     return {
-        "train_loss": loss / tokens,
-        "train_mean_token_accuracy": correct / tokens,
+        **_metrics(job, "train", _summed(job, totals)),
         "gradient_norm": float(norm),
         "learning_rate": rate,
     }
 
 
-def _summed(job: Job, totals: Any) -> tuple[float, float]:
+def _numbers(loss: Any, others: list[Any]) -> Any:
+    import torch
+
+    return torch.tensor([loss.item(), *(value.item() for value in others)], dtype=torch.float64)
+
+
+def _metrics(job: Job, prefix: str, totals: Any) -> dict[str, float]:
+    named = dict(zip(job.objective.sums, totals.tolist(), strict=True))
+    return {f"{prefix}_{key}": value for key, value in job.objective.metrics(named).items()}
+
+
+def _summed(job: Job, totals: Any) -> Any:
     if job.accelerator.num_processes > 1:
         totals = job.accelerator.reduce(totals.to(job.accelerator.device).float(), reduction="sum")
-    return float(totals[0]), float(totals[1])
+    return totals
 
 
 def _validate(job: Job) -> dict[str, float]:
@@ -314,30 +333,24 @@ def _validate(job: Job) -> dict[str, float]:
     step, size = job.progress.step, job.spec.batch_size
     if step % VALIDATE_EVERY_STEPS == 0 or step == 1:
         start = (step // VALIDATE_EVERY_STEPS * size) % len(examples)
-        loss, accuracy = _measure(job, (examples + examples)[start : start + min(size, len(examples))])
-        metrics |= {"valid_loss": loss, "valid_mean_token_accuracy": accuracy}
+        batch = (examples + examples)[start : start + min(size, len(examples))]
+        metrics |= _metrics(job, "valid", _measure(job, batch))
     if job.progress.epoch_end:
-        loss, accuracy = _measure(job, examples)
-        metrics |= {"full_valid_loss": loss, "full_valid_mean_token_accuracy": accuracy}
+        metrics |= _metrics(job, "full_valid", _measure(job, examples))
     return metrics
 
 
-def _measure(job: Job, examples: list[Example]) -> tuple[float, float]:
-    """Mean loss in nats and share of right guesses over the learned tokens."""
+def _measure(job: Job, examples: list[Any]) -> Any:
+    """The objective's sums over examples, without learning from them."""
     import torch
 
     job.model.eval()
-    loss = correct = tokens = 0.0
+    totals = torch.zeros(len(job.objective.sums), dtype=torch.float64)
     with torch.no_grad():
         for piece in split_by_tokens(examples, job.piece_tokens):
-            part = learned_loss(job.wrapped, job.head, *collate(piece, job.accelerator.device))
-            loss, correct, tokens = (
-                loss + part.loss.item(),
-                correct + part.correct.item(),
-                tokens + part.tokens,
-            )
+            totals += _numbers(*job.objective.measure(job.learner, piece, training=False))
     job.model.train()
-    return loss / tokens, correct / tokens
+    return totals
 
 
 # -- what the server hears ------------------------------------------------------------------

@@ -8,9 +8,9 @@ from typing import Any
 
 from understudy.errors import ConfigError
 
-__all__ = ["Lora", "TrainingSpec", "load_spec"]
+__all__ = ["Lora", "Teaching", "TrainingSpec", "load_spec"]
 
-METHODS = ("supervised",)
+METHODS = ("supervised", "dpo", "distillation")
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,19 @@ class Lora:
     rank: int = 16
     alpha: int = 32
     dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """Of distillation: who teaches, under which system prompt.
+
+    ``model`` is a directory; ``None`` is the base. ``on_policy_share``: of conversations that are
+    learned with the student's own replies.
+    """
+
+    prompt: str
+    model: Path | None = None
+    on_policy_share: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -44,12 +57,20 @@ class TrainingSpec:
     fencing_token: int | None = None  # number of this attempt; None for a job without a server
     heartbeat_seconds: float | None = None
     reported_step: int | None = None  # reports up to here have arrived; None wants none again
+    method: str = "supervised"
+    beta: float = 0.1  # of dpo
+    teaching: Teaching | None = None
 
     def fingerprint(self) -> str:
         """SHA-256 over everything that decides the weights; a checkpoint of other settings is not resumed."""
         parts: list[Any] = [str(self.base_model.resolve()), self.n_epochs, self.batch_size]
         parts += [self.learning_rate, self.lora.rank, self.lora.alpha, self.lora.dropout]
         parts += [self.max_tokens, self.seed, str(self.adapter.resolve()) if self.adapter else None]
+        if self.method == "dpo":
+            parts += [self.method, self.beta]
+        if self.teaching:
+            parts += [self.method, self.teaching.prompt, str(self.teaching.model)]
+            parts += [self.teaching.on_policy_share]
         digest = hashlib.sha256(json.dumps(parts).encode())
         digest.update(self.training_file.read_bytes())
         return digest.hexdigest()
@@ -132,6 +153,25 @@ def _read(values: dict[str, Any], reader: _Reader) -> TrainingSpec:
         checkpoint_seconds=reader.number(values, "checkpoint_seconds", float, 0.0, 1e9, 300.0),
         precision=values.get("precision"),
         **_read_attempt(values.get("attempt") or {}, reader),
+        method=values.get("method", "supervised"),
+        beta=reader.number(hyper, "beta", float, 1e-6, 2.0, 0.1),
+        teaching=_read_teaching(values, hyper, reader),
+    )
+
+
+def _read_teaching(values: dict[str, Any], hyper: dict[str, Any], reader: _Reader) -> Teaching | None:
+    if values.get("method") != "distillation":
+        return None
+    given = values.get("teacher") or {}
+    prompt = given.get("prompt")
+    if not isinstance(prompt, str) or not prompt.strip():
+        reader.problems.append(
+            f"{reader.path}: teacher.prompt is {prompt!r}; give the teacher's system prompt."
+        )
+    return Teaching(
+        prompt=str(prompt),
+        model=reader.path_of(given, "model", optional=True),
+        on_policy_share=reader.number(hyper, "on_policy_share", float, 0.0, 1.0, 0.0),
     )
 
 
