@@ -68,7 +68,8 @@ def main() -> None:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert server.stdout is not None and server.stdin is not None
+    assert server.stdout is not None
+    assert server.stdin is not None
     try:
         with tempfile.TemporaryDirectory() as folder:
             found = asyncio.run(measure(server.stdout.readline().strip(), options, Path(folder)))
