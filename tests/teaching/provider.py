@@ -6,6 +6,7 @@ The same module runs as a process of its own (``python tests/teaching/provider.p
 import argparse
 import contextlib
 import json
+import sys
 import threading
 import time
 from collections import Counter
@@ -167,7 +168,7 @@ def _main() -> None:
     provider = Provider(answer, latency_seconds=options.latency)
     with provider.running():
         print(provider.base_url, flush=True)
-        input()
+        sys.stdin.read()
 
 
 if __name__ == "__main__":
