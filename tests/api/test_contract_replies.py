@@ -16,7 +16,7 @@ ASKED = [SYSTEM, {"role": "user", "content": "Tell me about the sea, and then ab
 @pytest.fixture(scope="module")
 def talk(real):
     """``talk(seed=3)`` asks for a short reply; the same server for all."""
-    with real.client() as client:
+    with real.client(timeout=120) as client:
 
         def ask(messages=None, **options):
             usual = {"model": MODEL, "messages": messages or ASKED, "max_tokens": 24, "seed": 5}
@@ -56,7 +56,7 @@ def test_a_batch_gives_the_text_that_the_same_request_gives_alone(real, talk):
         {"custom_id": str(n), "method": "POST", "url": "/v1/chat/completions", "body": body}
         for n, body in enumerate(bodies)
     ]
-    with real.client() as client:
+    with real.client(timeout=120) as client:
         lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
         file = client.files.create(file=("a.jsonl", lines), purpose="batch")
         batch = client.batches.create(
@@ -172,7 +172,7 @@ def test_a_developer_message_stands_where_the_system_message_stands(talk):
 def test_scores_are_per_message_and_per_byte(real):
     said = [*ASKED, {"role": "assistant", "content": "The sea is wide – naïve."}, ASKED[1]]
     said.append({"role": "assistant", "content": "xq zzv kkw."})
-    with real.client() as client:
+    with real.client(timeout=120) as client:
         answer = client.post("/understudy/score", body={"model": MODEL, "messages": said}, cast_to=object)
 
     likely, odd = answer["messages"]
