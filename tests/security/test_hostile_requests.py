@@ -4,8 +4,8 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
+import os
 import socket
-import time
 from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -28,6 +28,13 @@ def peak_mib(server) -> float:
     """The most memory that the server's process ever held."""
     status = Path(f"/proc/{server.process.pid}/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def processor_seconds(server) -> float:
+    """What the server's process has computed so far: unlike a clock's time, it does not grow with
+    whatever else the machine is doing. Waiting is bounded by the client, at a minute."""
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def answer(server, hostile: Hostile) -> int:
@@ -71,9 +78,9 @@ def attack(server, family: str, share: int) -> None:
     for number, hostile in enumerate(FAMILIES[family]()):
         if number % share:
             continue
-        began = time.monotonic()
+        began = processor_seconds(server)
         status = answer(server, hostile)
-        took = time.monotonic() - began
+        took = processor_seconds(server) - began
         assert status in hostile.allowed, f"{family}: {hostile.name}: {status}"
         assert took < LONGEST_SECONDS, f"{family}: {hostile.name}: {took:.1f} s"
         assert server.process.poll() is None, f"{family}: {hostile.name}: the server has ended"

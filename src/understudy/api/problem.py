@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from understudy.errors import UnderstudyError
 
@@ -234,6 +235,7 @@ def _short(value: Any) -> str:
 def install_handlers(app: FastAPI) -> None:
     """Answer every fault, the framework's own included, in the envelope."""
     app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(ClientDisconnect, _on_disconnect)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(UnderstudyError, _on_understudy_error)
     app.add_exception_handler(OSError, _on_os_error)
@@ -244,6 +246,11 @@ def install_handlers(app: FastAPI) -> None:
 async def _on_problem(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, Problem)
     return problem_response(error)
+
+
+async def _on_disconnect(request: Request, error: Exception) -> JSONResponse:
+    """A client that hung up within its request is no fault of ours; nobody reads this."""
+    return problem_response(bad_request("The request broke off."))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> JSONResponse:
