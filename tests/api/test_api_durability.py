@@ -17,7 +17,7 @@ import pytest
 from running_server import RunningServer, chat_lines, wait_for
 
 from understudy.api.process import end_stale_process, note_process
-from understudy.api.store import Store
+from understudy.api.store import Store, StoredFile
 from understudy.atomic import write_json
 from understudy.errors import ServerError
 
@@ -228,3 +228,26 @@ def test_a_damaged_store_is_one_clear_message(tmp_path):
 
     with pytest.raises(ServerError, match=r"store\.sqlite"):
         Store(path)
+
+
+def test_threads_that_keep_files_while_jobs_move_do_not_join_each_others_transactions(tmp_path):
+    store = Store(tmp_path / "store.sqlite3")
+    problems: list[Exception] = []
+
+    def keep(part: int) -> None:
+        try:
+            for number in range(40):
+                name = f"file-{part}-{number}"
+                store.add_file(StoredFile(name, "0" * 64, 1, 0, None, "a.jsonl", "fine-tune"))
+                assert store.file(name) is not None
+        except Exception as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=keep, args=(part,)) for part in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert problems == []
+    assert all(store.file(f"file-{part}-{number}") for part in range(6) for number in range(40))

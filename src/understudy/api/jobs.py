@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 import secrets
+import sqlite3
 import time
 from dataclasses import asdict
 from typing import Any
@@ -17,12 +19,14 @@ from understudy.api.policies import policies_at_creation
 from understudy.api.problem import Problem, bad_request, parse, unknown_job, wrong_state
 from understudy.api.protocol import JobRequest
 from understudy.api.repeats import REMEMBERED_SECONDS, RequestMark
-from understudy.api.runner import TrainingRunner
+from understudy.api.runner import RETRY_SECONDS, TrainingRunner
 from understudy.api.settings import ServerSettings
 from understudy.api.store import FINISHED, Job, Page, Store, StoredFile
 from understudy.api.validation import validate_job
 
 __all__ = ["JobDesk"]
+
+logger = logging.getLogger(__name__)
 
 UNFINISHED = ("validating_files", "queued", "running", "paused")
 STATES = (*UNFINISHED, *FINISHED)
@@ -169,12 +173,22 @@ class JobDesk:
     def _check(self, job: Job) -> None:
         async def check() -> None:
             try:
-                await validate_job(job, self.store, self.files, self.settings)
+                while not await self._is_checked(job):
+                    await asyncio.sleep(RETRY_SECONDS)
             finally:
                 self._checking.pop(job.id, None)
             self.runner.wake()
 
         self._checking[job.id] = asyncio.create_task(check())
+
+    async def _is_checked(self, job: Job) -> bool:
+        """Whether a job's files were checked and the outcome was kept, which a full disk may prevent."""
+        try:
+            await validate_job(job, self.store, self.files, self.settings)
+        except sqlite3.Error:
+            logger.exception("the check of job %s cannot be kept yet", job.id)
+            return False
+        return True
 
     def _job(self, job_id: str) -> Job:
         job = self.store.job(job_id)

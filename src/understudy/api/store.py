@@ -6,6 +6,7 @@ Every write is one transaction that is on the disk before the caller continues
 
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -77,14 +78,29 @@ class Page:
     has_more: bool
 
 
+class _Connection(sqlite3.Connection):
+    """A connection that threads share: uploads are kept in one thread while the event loop moves jobs."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.lock = threading.RLock()
+
+    def execute(self, *arguments: Any) -> sqlite3.Cursor:
+        """A statement; it waits for the transaction of another thread, and never joins it."""
+        with self.lock:
+            return super().execute(*arguments)
+
+
 class Store:
-    """The database of one server home."""
+    """The database of one server home; threads may share it."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._adapters = path.parent / "adapters"
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db: _Connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, factory=_Connection
+            )
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA busy_timeout=5000")
@@ -107,13 +123,15 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with self._db.lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # A full disk may have ended it already.
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _migrate(self, path: Path) -> None:
         self._db.execute(
