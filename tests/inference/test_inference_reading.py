@@ -59,7 +59,7 @@ def note_tokens(rows: list[Row], spoken: dict[int, list[int]]) -> None:
     for row in rows:
         tokens = spoken.setdefault(row.request.id, [])
         if row.written > len(tokens):
-            tokens.append(row.last_token)
+            tokens.append(row.tokens[-1])
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
