@@ -95,9 +95,7 @@ def test_facts_of_a_sheet_stand_in_its_prompt_and_in_its_answers():
         for index, fact in enumerate(sheet.facts):
             exchange = fact_exchange(sheet, index, rng, "held_out")
             assert exchange.value == fact.value
-            told = fact.value.split(" ", 1)[
-                -1
-            ]  # "listens to songs", in the third person
+            told = fact.value.split(" ", 1)[-1]  # "listens to songs", in the third person
             stated = told in prompt
             assert stated or fact.kind.key in ("secret", "adventure"), (fact.kind.key, fact.value)
 

@@ -77,3 +77,9 @@ def test_an_interrupted_job_is_judged_as_an_uninterrupted_one(losses: list[float
     for step, loss in enumerate(losses[:cut], 1):
         resumed.remember(step, loss, 10.0)
     assert feed(resumed, losses[cut:], cut + 1) == whole
+
+
+def test_epochs_of_the_warm_up_may_stand_still() -> None:
+    watch = job(n_epochs=50, warmup_steps=8)
+    assert feed(watch, [5.0] * 9) is None
+    assert feed(watch, [5.0] * 3, first_step=10) == "training_stalled"

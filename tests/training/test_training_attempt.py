@@ -86,10 +86,10 @@ def test_a_process_whose_server_was_killed_leaves_though_it_has_nothing_to_say(j
     """Killed while the base model loads, which may take minutes."""
     attempt(job, 1)
     code = (
-        "import time, understudy.inference.base as base\n"
-        "import understudy.training.loop as loop\n"
-        "load = loop.load_examples\n"
-        "loop.load_examples = lambda *a: (time.sleep(1.0), load(*a))[1]\n"
+        "import time\n"
+        "import understudy.training.objective as objective\n"
+        "load = objective.load_examples\n"
+        "objective.load_examples = lambda *a: (time.sleep(1.0), load(*a))[1]\n"
     )
     process = job.start(code)
     first = json.loads(process.stdout.readline())

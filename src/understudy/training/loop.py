@@ -36,7 +36,7 @@ from understudy.training.methods import objective_of
 from understudy.training.objective import Learner, Objective
 from understudy.training.packed_attention import pack_attention
 from understudy.training.precision import choose_precision, halve_frozen_products
-from understudy.training.schedule import rate_at
+from understudy.training.schedule import rate_at, warmup_steps
 from understudy.training.spec import TrainingSpec
 
 if TYPE_CHECKING:
@@ -156,7 +156,13 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
         micro_batch_tokens(need, memory, longest),
         progress,
         per_epoch * spec.n_epochs,
-        LossWatch(per_epoch, spec.n_epochs, spec.learning_rate, may_stand_still=spec.adapter is not None),
+        LossWatch(
+            per_epoch,
+            spec.n_epochs,
+            spec.learning_rate,
+            warmup_steps=warmup_steps(per_epoch * spec.n_epochs),
+            may_stand_still=spec.adapter is not None,
+        ),
     )
     job.learner.interrupted = lambda: _stop_if_asked(job, mid_step=True)
     objective.prepare(job.learner, [s for s in (training, validation) if s], job.piece_tokens)

@@ -17,14 +17,16 @@ class LossWatch:
 
     *Standing still*: an epoch's mean differs from the first epoch's by less than 1 %, though the
     first is above 0.1 and a whole epoch remains. Epochs hold the same examples, so their means
-    compare without noise of sampling; the share was chosen between what a working rate and a
-    hundredth of it do (docs/training.md). An adapter that is trained further may stand still: it
-    may have learned its lesson before.
+    compare without noise of sampling. A whole epoch at the full rate must have passed: with many
+    short epochs the first ones are spent warming up, where no loss moves. The share was chosen
+    between what a working rate and a hundredth of it do (docs/training.md). An adapter that is
+    trained further may stand still: it may have learned its lesson before.
 
     Args:
         steps_per_epoch: Of the job.
         n_epochs: Of the job.
         rate: Peak learning rate, for the advice.
+        warmup_steps: Steps until the rate is at its peak.
         may_stand_still: Whether the job goes on from a trained adapter.
     """
 
@@ -34,8 +36,15 @@ class LossWatch:
     LEARNED_LOSS = 0.1
 
     def __init__(
-        self, steps_per_epoch: int, n_epochs: int, rate: float, may_stand_still: bool = False
+        self,
+        steps_per_epoch: int,
+        n_epochs: int,
+        rate: float,
+        *,
+        warmup_steps: int = 0,
+        may_stand_still: bool = False,
     ) -> None:
+        self._warmup_steps = warmup_steps
         self._steps_per_epoch = steps_per_epoch
         self._n_epochs = n_epochs
         self._rate = rate
@@ -71,7 +80,9 @@ class LossWatch:
         if self._bad >= self.PATIENCE:
             raise self._too_high(f"The loss rose from {self._first_loss:.2f} to {loss:.2f} by step {step}")
         epochs, within = divmod(step, self._steps_per_epoch)
-        if within == 0 and 2 <= epochs < self._n_epochs and self._moved(epochs, self.STILL_SHARE) is False:
+        is_due = within == 0 and 2 <= epochs < self._n_epochs
+        is_warm = step - self._steps_per_epoch >= self._warmup_steps
+        if is_due and is_warm and self._moved(epochs, self.STILL_SHARE) is False:
             raise JobFailed(f"{self._standing_still(epochs)} {self._advice()}", "training_stalled", _PARAM)
 
     def verdict(self) -> str | None:
