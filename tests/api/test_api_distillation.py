@@ -18,15 +18,9 @@ def create(client, content: bytes | None = None, **body):
     )
 
 
-@pytest.fixture
-def client(server):
-    """Not strict: the method is none of OpenAI's."""
-    with server.client(_strict_response_validation=False) as client:
-        yield client
-
-
 def test_a_job_that_distils_runs_to_a_model(client, server):
     job = create(client, hyperparameters={"on_policy_share": 0.25, "n_epochs": 1, "batch_size": 6})
+    assert (job.method.type, job.method.supervised.hyperparameters.n_epochs) == ("supervised", 1)
     told = job.method.model_dump()["distillation"]
     assert (told["teacher_prompt"], told["teacher"]) == (PROMPT, None)
     assert told["hyperparameters"]["learning_rate_multiplier"] == "auto"
@@ -42,6 +36,11 @@ def test_a_job_that_distils_runs_to_a_model(client, server):
     assert spec["method"] == "distillation"
     assert spec["teacher"] == {"prompt": PROMPT, "model": None}
     assert spec["hyperparameters"]["on_policy_share"] == 0.25
+
+
+def test_a_strict_client_can_list_jobs_that_distil(client):
+    job = create(client)
+    assert job.id in [listed.id for listed in client.fine_tuning.jobs.list()]
 
 
 def test_another_base_may_teach(client, server):

@@ -14,6 +14,7 @@ __all__ = [
     "automatic_epochs",
     "common_numbers",
     "echo",
+    "readable_job",
     "resolve",
     "shown_method",
     "shown_numbers",
@@ -61,6 +62,19 @@ def shown_method(
 ) -> dict[str, Any]:
     """The ``method`` of a job object; ``others`` are what it was told besides numbers."""
     return {"type": method, method: {**(others or {}), "hyperparameters": dict(numbers)}}
+
+
+def readable_job(document: dict[str, Any]) -> dict[str, Any]:
+    """A job object as any client can read it.
+
+    ``distillation`` is ours, and a strict OpenAI client refuses a whole list for one unknown type. Such a job
+    is shown as supervised, which its file is, with what is ours beside it under ``distillation``.
+    """
+    method = document["method"]
+    if method["type"] != "distillation":
+        return document
+    supervised = {"hyperparameters": dict(document["hyperparameters"])}
+    return document | {"method": {**method, "type": "supervised", "supervised": supervised}}
 
 
 def shown_numbers(document: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
-from understudy.api.hyperparameters import common_numbers, echo, shown_method
+from understudy.api.hyperparameters import common_numbers, echo, readable_job, shown_method
 from understudy.api.identity import new_id
 from understudy.api.models import ModelDesk, TrainableModel
 from understudy.api.policies import policies_at_creation
@@ -81,7 +81,7 @@ class JobDesk:
         if mark.is_repeat:
             job = self.store.unanswered_job(mark.digest, int(time.time()) - REMEMBERED_SECONDS)
             if job is not None:
-                return job.document
+                return readable_job(job.document)
         wanted = parse(JobRequest, body, first=("model", "training_file"))
         training = self._training_file(wanted.training_file, "training_file")
         validation = (
@@ -104,7 +104,7 @@ class JobDesk:
             )
             self.store.add_events(document["id"], [message_event(message, "warn")])
         self._check(self._job(document["id"]))
-        return document
+        return readable_job(document)
 
     def note_answered(self, job_id: str) -> None:
         """Note that a client was told of a job."""
@@ -112,12 +112,12 @@ class JobDesk:
 
     def retrieve(self, job_id: str) -> dict[str, Any]:
         """GET /v1/fine_tuning/jobs/{id}."""
-        return self._job(job_id).document
+        return readable_job(self._job(job_id).document)
 
     def list(self, after: str | None, limit: int, metadata: dict[str, str] | None) -> dict[str, Any]:
         """GET /v1/fine_tuning/jobs."""
         page = self.store.list_jobs(after=after, limit=limit, metadata=metadata)
-        return _list(_known_cursor(page, after), lambda job: job.document)
+        return _list(_known_cursor(page, after), lambda job: readable_job(job.document))
 
     def events(self, job_id: str, after: str | None, limit: int) -> dict[str, Any]:
         """GET …/events, newest first."""
@@ -138,7 +138,7 @@ class JobDesk:
         if job_id in self._checking:
             self._checking.pop(job_id).cancel()
         await self.runner.interrupt(job_id)
-        return job.document
+        return readable_job(job.document)
 
     async def pause(self, job_id: str) -> dict[str, Any]:
         """POST …/pause: keeps the state; ``resume`` goes on from it."""
@@ -147,13 +147,13 @@ class JobDesk:
             job_id, states, {"status": "paused", "estimated_finish": None}, "Fine-tuning job paused", "paused"
         )
         await self.runner.interrupt(job_id)
-        return job.document
+        return readable_job(job.document)
 
     def resume(self, job_id: str) -> dict[str, Any]:
         """POST …/resume."""
         job = self._move(job_id, ("paused",), {"status": "queued"}, "Fine-tuning job resumed", "resumed")
         self.runner.wake()
-        return job.document
+        return readable_job(job.document)
 
     # --- inside
 
