@@ -11,7 +11,8 @@ import time
 import pytest
 
 PROGRAM = """
-import sys, typer
+import signal, sys, typer
+signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell may start what is in the background deaf to it.
 from understudy.cli.serve import serve_command
 from understudy.cli.train import train_command
 from understudy.errors import UnderstudyError
