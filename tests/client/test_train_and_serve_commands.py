@@ -12,7 +12,8 @@ import pytest
 
 PROGRAM = """
 import signal, sys, typer
-signal.signal(signal.SIGINT, signal.default_int_handler)  # A shell may start what is in the background deaf to it.
+# What a shell starts in the background may be deaf to it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from understudy.cli.serve import serve_command
 from understudy.cli.train import train_command
 from understudy.errors import UnderstudyError
