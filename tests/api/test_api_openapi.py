@@ -90,7 +90,9 @@ def name_known_objects(server, folder):
         )
         model = wait_for(client, job.id, seconds=120).fine_tuned_model
         wait_for_batch(client, batch.id, seconds=120)
+        share = client.fine_tuning.checkpoints.permissions.create(model, project_ids=["proj_a"]).data[0]
     known = {"file_id": file.id, "job_id": job.id, "model": model, "batch_id": batch.id}
+    known |= {"checkpoint": model, "permission_id": share.id}
     rows = "".join(f'"path.{name}" = "{value}"\n' for name, value in known.items())
     (folder / "schemathesis.toml").write_text(f"[parameters]\n{rows}")
 

@@ -22,6 +22,7 @@ from understudy.api.guard import Activity, Guard
 from understudy.api.jobs import JobDesk
 from understudy.api.models import ModelDesk
 from understudy.api.openapi import openapi_document
+from understudy.api.permissions import PermissionDesk
 from understudy.api.problem import bad_request, install_handlers
 from understudy.api.repeats import mark_of
 from understudy.api.score import score_messages
@@ -46,6 +47,7 @@ class Desks:
         self.files = FileDesk(settings, self.store)
         self.uploads = UploadDesk(settings, self.files)
         self.models = ModelDesk(settings, self.store)
+        self.permissions = PermissionDesk(self.store)
         self.jobs = JobDesk(settings, self.store, self.files, self.models)
         self.worker = InferenceWorker(settings)
         self.batches = BatchDesk(settings, self.store, self.files, self._endpoints())
@@ -104,6 +106,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     _add_file_routes(app, desks)
     _add_upload_routes(app, desks)
     _add_job_routes(app, desks)
+    _add_permission_routes(app, desks)
     _add_model_routes(app, desks)
     _add_reply_routes(app, desks)
     _add_batch_routes(app, desks)
@@ -216,6 +219,29 @@ def _add_job_routes(app: FastAPI, desks: Desks) -> None:
     @app.get(f"{root}/{{job_id}}/checkpoints")
     async def list_checkpoints(request: Request, job_id: str) -> dict[str, Any]:
         return jobs.checkpoints(job_id, request.query_params.get("after"), _limit(request, 10, 1000))
+
+
+def _add_permission_routes(app: FastAPI, desks: Desks) -> None:
+    permissions = desks.permissions
+    root = "/v1/fine_tuning/checkpoints/{checkpoint:path}/permissions"
+
+    @app.post(root)
+    async def create_permissions(request: Request, checkpoint: str) -> dict[str, Any]:
+        return permissions.create(checkpoint, await _json(request))
+
+    @app.get(root)
+    async def list_permissions(request: Request, checkpoint: str) -> dict[str, Any]:
+        return permissions.list(
+            checkpoint,
+            project_id=request.query_params.get("project_id"),
+            after=request.query_params.get("after"),
+            limit=_limit(request, 10, 1000),
+            order=request.query_params.get("order", "descending"),
+        )
+
+    @app.delete(f"{root}/{{permission_id}}")
+    async def delete_permission(checkpoint: str, permission_id: str) -> dict[str, Any]:
+        return permissions.delete(checkpoint, permission_id)
 
 
 def _add_model_routes(app: FastAPI, desks: Desks) -> None:

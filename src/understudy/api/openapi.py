@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from understudy import __version__
 from understudy.api.batch_lines import BatchRequest
 from understudy.api.files import UPLOAD_PURPOSES
+from understudy.api.permissions import PermissionsRequest
 from understudy.api.policies import PoliciesRequest
 from understudy.api.protocol import ChatRequest, JobRequest, ScoreRequest
 from understudy.api.uploads import CompleteUploadRequest, UploadRequest
@@ -42,6 +43,7 @@ class _Call:
 
 
 JOBS, BATCHES, UPLOADS = "/v1/fine_tuning/jobs", "/v1/batches", "/v1/uploads"
+PERMISSIONS = "/v1/fine_tuning/checkpoints/{checkpoint}/permissions"
 CALLS = (
     _Call("post", "/v1/files", "createFile", "Upload a file.", "File", multipart=True),
     _Call("get", "/v1/files", "listFiles", "List files.", "List",
@@ -66,6 +68,12 @@ CALLS = (
           query=("after", "limit:20:1000")),
     _Call("get", JOBS + "/{job_id}/checkpoints", "listFineTuningJobCheckpoints",
           "A job's checkpoints, newest first.", "List", query=("after", "limit:10:1000")),
+    _Call("post", PERMISSIONS, "createFineTuningCheckpointPermission", "Share a checkpoint.", "List",
+          PermissionsRequest),
+    _Call("get", PERMISSIONS, "listFineTuningCheckpointPermissions", "With whom it is shared.", "List",
+          query=("after", "limit:10:1000", "permission_order", "project_id")),
+    _Call("delete", PERMISSIONS + "/{permission_id}", "deleteFineTuningCheckpointPermission",
+          "Take a permission back.", "Deleted"),
     _Call("get", "/v1/models", "listModels", "Models that are here.", "List"),
     _Call("get", "/v1/models/{model}", "retrieveModel", "One model.", "Model"),
     _Call("delete", "/v1/models/{model}", "deleteModel", "Delete a fine-tuned model.", "Deleted"),
@@ -149,6 +157,8 @@ def _query(name: str) -> Schema:
         "after": {"type": "string"},
         "order": {"type": "string", "enum": ["asc", "desc"], "default": "desc"},
         "purpose": {"type": "string"},
+        "permission_order": {"type": "string", "enum": ["ascending", "descending"], "default": "descending"},
+        "project_id": {"type": "string"},
         "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
     }
     parameter: Schema = {"name": name, "in": "query", "required": False}
@@ -158,7 +168,7 @@ def _query(name: str) -> Schema:
         return {**parameter, "name": "limit", "schema": schema}
     if name == "metadata":
         parameter |= {"style": "deepObject", "explode": True}
-    return {**parameter, "schema": schemas[name]}
+    return {**parameter, "name": name.removeprefix("permission_"), "schema": schemas[name]}
 
 
 UPLOAD: Schema = {

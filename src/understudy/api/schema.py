@@ -68,4 +68,15 @@ CREATE TABLE batches (
 );
 """
 
-SCHEMA_STEPS: tuple[str, ...] = (_VERSION_1, _LEASES, _BATCHES)
+_PERMISSIONS = """
+CREATE TABLE permissions (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    created_at INTEGER NOT NULL,
+    checkpoint TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    UNIQUE (checkpoint, project_id)
+);
+"""
+
+SCHEMA_STEPS: tuple[str, ...] = (_VERSION_1, _LEASES, _BATCHES, _PERMISSIONS)

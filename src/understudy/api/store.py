@@ -17,6 +17,7 @@ from typing import Any
 from understudy.api import leases
 from understudy.api.batch_table import BatchTable
 from understudy.api.leases import Lease
+from understudy.api.permissions import PermissionTable
 from understudy.api.schema import SCHEMA_STEPS
 from understudy.errors import ServerError
 
@@ -116,6 +117,7 @@ class Store:
             lambda table, columns, after, limit: self._page(table, columns, [], [], after, limit, False),
             self._insert_file,
         )
+        self.permissions = PermissionTable(self._db, self._transaction, self._page)
 
     def close(self) -> None:
         """Close the database; what was written stays."""
@@ -376,7 +378,7 @@ class Store:
         """Forget a checkpoint and the model by which it was reached."""
         with self._transaction() as db:
             db.execute("DELETE FROM checkpoints WHERE id = ?", (checkpoint["id"],))
-            db.execute("DELETE FROM models WHERE id = ?", (checkpoint["fine_tuned_model_checkpoint"],))
+            self._delete_model(db, checkpoint["fine_tuned_model_checkpoint"])
 
     # --- models
 
@@ -393,9 +395,13 @@ class Store:
     def delete_model(self, name: str) -> bool:
         """Forget a fine-tuned model; its adapter folder is the caller's to remove."""
         with self._transaction() as db:
-            return db.execute("DELETE FROM models WHERE id = ?", (name,)).rowcount > 0
+            return self._delete_model(db, name)
 
     # --- inside
+
+    def _delete_model(self, db: sqlite3.Connection, name: str) -> bool:
+        db.execute("DELETE FROM permissions WHERE checkpoint = ?", (name,))
+        return db.execute("DELETE FROM models WHERE id = ?", (name,)).rowcount > 0
 
     def _insert_events(
         self, db: sqlite3.Connection, job_id: str, events: Iterable[Mapping[str, Any]]
