@@ -151,7 +151,7 @@ def test_what_is_too_much_is_left_out_of_training_only_and_noted(make_folder):
 
 
 def test_a_dataset_that_protects_nothing_is_told_so(make_folder):
-    manifest = build_dataset(make_folder([make_dialogue(i) for i in range(60)]), Recipe())
+    manifest = build_dataset(make_folder([make_dialogue(i) for i in range(60)]), Recipe(protect=False))
     assert any("No dialogue protects the character" in note for note in manifest.notes)
 
 

@@ -4,11 +4,11 @@ import pytest
 
 from understudy.character.character import Character
 from understudy.dialogue import Message
+from understudy.dialogue.language import is_other_language
 from understudy.teaching.corpus import corpus_faults, near_groups, overused_phrases
 from understudy.teaching.faults import fault_patterns, finds
 from understudy.teaching.filtering import drop_refused
 from understudy.teaching.judge import read_grade
-from understudy.teaching.language import is_other_language
 from understudy.teaching.mending import mend_reply
 from understudy.teaching.outline import Outline
 from understudy.teaching.plan import Filter

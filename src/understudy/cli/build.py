@@ -44,6 +44,10 @@ def build_command(
     most_general: Annotated[
         float, typer.Option(help="Largest share of anybody's tasks in the character's voice.")
     ] = 0.1,
+    protect: Annotated[
+        bool,
+        typer.Option(help="Add shipped truthful answers to sincere questions where the dialogues hold none."),
+    ] = True,
     seed: Annotated[int, typer.Option(help="Decides what is held out, and the mix.")] = 0,
     max_tokens: Annotated[int, typer.Option(min=1, help="Examples that are longer are reported.")] = 2048,
     base: Annotated[
@@ -68,6 +72,7 @@ def build_command(
         most_identity=most_identity,
         most_protective=most_protective,
         most_general=most_general,
+        protect=protect,
         **_shares(mix),
     )
     directory = None

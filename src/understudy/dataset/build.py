@@ -23,6 +23,7 @@ from understudy.dataset.manifest import (
 )
 from understudy.dataset.picture import draw_dataset, length_histogram
 from understudy.dataset.preference_examples import preference_examples
+from understudy.dataset.protection import protective_dialogues
 from understudy.dataset.recipe import SPLITS, Recipe, Split
 from understudy.dataset.split import Splitting, split_groups
 from understudy.dataset.tokens import count_example_tokens
@@ -180,12 +181,15 @@ def _build(folder: CharacterFolder, recipe: Recipe, base_model: Path | None) -> 
     by_kind: dict[str, dict[str, int]] = {}
     lengths: list[int] = []
     left_out: list[str] = []
+    shipped: list[Dialogue] = []
     for split in SPLITS:
         members = [
             d for d in dialogues if splitting.groups[d.group] == split and d.id not in splitting.dropped
         ]
         if split == "training":
-            members, left_out = balance_dialogues(members, recipe)
+            if recipe.protect:
+                shipped = protective_dialogues(character, dialogues, members, recipe.seed)
+            members, left_out = balance_dialogues([*members, *shipped], recipe)
         by_kind[split] = count_kinds(members)
         plain = [row for dialogue in members for row in dialogue_examples(dialogue, recipe)]
         found = add_system_prompts(plain, character, recipe, training=split == "training")
@@ -208,7 +212,8 @@ def _build(folder: CharacterFolder, recipe: Recipe, base_model: Path | None) -> 
         system_prompts=dict(sorted(kinds.items())),
         notes=[
             *_notes(character, recipe, splitting, counts, too_long),
-            *_balance_notes(by_kind, left_out),
+            *_balance_notes(left_out),
+            *_protection_notes(character, shipped, by_kind),
             *pair_notes,
         ],
         versions=_versions(),
@@ -247,20 +252,32 @@ def _write_preferences(
     return len(rows), [f"{note}; left out: {reasons}." if reasons else f"{note}."]
 
 
-def _balance_notes(kinds: dict[str, dict[str, int]], left_out: list[str]) -> list[str]:
+def _balance_notes(left_out: list[str]) -> list[str]:
     notes = []
-    training = kinds.get("training", {})
-    total = sum(training.values())
     if left_out:
         them = "1 dialogue was" if len(left_out) == 1 else f"{len(left_out)} dialogues were"
         notes.append(f"{them} left out of training, because the recipe wants fewer of their kind.")
-    if total >= FEWEST_EXAMPLES and not training.get("protective"):
-        notes.append(
+    return notes
+
+
+def _protection_notes(
+    character: Character, shipped: Sequence[Dialogue], kinds: dict[str, dict[str, int]]
+) -> list[str]:
+    training = kinds.get("training", {})
+    if shipped:
+        return [
+            f"{len(shipped)} shipped exchanges were added, in which {character.name} answers a sincere "
+            "question truthfully, because the dialogues hold none and would teach to deny it. Better ones, "
+            "in the character's voice, come from you or from understudy teach (category sincere_ai). "
+            "--no-protect leaves them out."
+        ]
+    if sum(training.values()) >= FEWEST_EXAMPLES and not training.get("protective"):
+        return [
             "No dialogue protects the character: none has a category such as sincere_ai, role_break or "
             "out_of_world. Without, it answers what it cannot know, and a sincere question untruthfully. "
             "understudy teach writes some."
-        )
-    return notes
+        ]
+    return []
 
 
 def _length(example: Example, renderer: Renderer | None) -> int:

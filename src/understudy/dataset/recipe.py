@@ -32,6 +32,7 @@ class Recipe:
     most_identity, most_protective, most_general: Largest shares of the training dialogues that ask who the
         character is, that protect (sincere questions, danger, attempts to break the role, other worlds), and
         that are anybody's tasks; what is above is left out. 1 leaves all in.
+    protect: Add shipped truthful answers to sincere questions where the dialogues hold none.
     validation_share, development_share, test_share: Shares of the dialogues; the rest is trained.
     near_duplicate: Jaccard similarity from which two lines count as the same (0 to 1).
     max_tokens: Examples that are longer are named in the notes, because training cuts their end off.
@@ -53,6 +54,7 @@ class Recipe:
     most_identity: float = 1.0
     most_protective: float = 1.0
     most_general: float = 0.1
+    protect: bool = True
 
     def __post_init__(self) -> None:
         _one_of("--system-prompt", self.system_prompt, get_args(SystemPrompt))

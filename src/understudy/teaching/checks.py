@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from understudy.character.character import Character
 from understudy.dataset.disclaimer import may_leave_role
+from understudy.dialogue.language import is_other_language
 from understudy.evaluation.detectors import says_it_is_ai
 from understudy.evaluation.facts import NEGATIONS, FactSheet
 from understudy.evaluation.honesty import is_truthful
 from understudy.evaluation.words import normalised, words
 from understudy.teaching.faults import finds, prompt_runs, quotes_prompt, wrong_name
-from understudy.teaching.language import is_other_language
 from understudy.teaching.outline import CRISIS, SINCERE, Outline
 from understudy.teaching.plan import Filter
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from understudy.dialogue import Message
+from understudy.dialogue.language import is_other_language
 from understudy.evaluation.arms import MINIATURE
 from understudy.evaluation.connection import ChatReply
 from understudy.evaluation.detectors import says_it_is_ai
 from understudy.evaluation.words import normalised
-from understudy.teaching.language import is_other_language
 from understudy.teaching.outline import Outline
 from understudy.teaching.typing_style import describe_typing, type_line
 
