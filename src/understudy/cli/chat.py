@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -114,7 +115,7 @@ def _talk(conversation: Conversation, name: str, greeting: str) -> None:
 def _greet(conversation: Conversation, name: str, greeting: str) -> None:
     """The greeting is part of the conversation: what the person saw, the model sees."""
     if greeting:
-        print(f"{name}: {greeting}", flush=True)
+        print(f"{name}: {_printable(greeting)}", flush=True)
         conversation.history.append({"role": "assistant", "content": greeting})
 
 
@@ -122,12 +123,17 @@ def _print_reply(conversation: Conversation, text: str) -> None:
     forgotten = conversation.forgotten
     try:
         for piece in conversation.reply(text):
-            print(piece, end="", flush=True)
+            print(_printable(piece), end="", flush=True)
     except KeyboardInterrupt:
         print(" …", end="")
     print(flush=True)
     if conversation.forgotten > forgotten:
         _note("The conversation is longer than the model's context; its oldest turns were left out.")
+
+
+def _printable(text: str) -> str:
+    """Without control characters: a reply must not steer the terminal (colours, title, clipboard)."""
+    return "".join(ch for ch in text if ch in "\n\t" or unicodedata.category(ch) != "Cc")
 
 
 def _note(text: str) -> None:
