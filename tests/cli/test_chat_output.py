@@ -12,7 +12,7 @@ from understudy.cli.chat import _print_reply, _printable
 def test_letters_stay_and_control_characters_go(text):
     shown = _printable(text)
 
-    assert not any(ord(ch) < 32 and ch not in "\n\t" or 127 <= ord(ch) < 160 for ch in shown)
+    assert not any((ord(ch) < 32 and ch not in "\n\t") or 127 <= ord(ch) < 160 for ch in shown)
     assert [ch for ch in text if ch.isprintable()] == [ch for ch in shown if ch.isprintable()]
 
 
