@@ -51,6 +51,14 @@ def test_a_model_that_is_shut_down_before_is_not_in_time():
     assert compare(3e9, 0.001, 0.004, per_day=1e-6, shutdown=date(2027, 1, 14)).in_time is False
 
 
+def test_a_training_paid_twice_can_come_too_late():
+    result = compare(10.0, 0.001, 0.004, shutdown=date(2027, 1, 14))
+    assert (result.days, result.twice_days) == (pytest.approx(33.34), pytest.approx(66.67))
+    assert result.in_time is True
+    assert result.twice_in_time is False
+    assert result.sentence.endswith("Trained twice it is not in time: the model is shut down on 2027-01-14.")
+
+
 def test_without_traffic_there_are_no_days():
     assert compare(3.0, 0.001, 0.004, per_day=0).days is None
 

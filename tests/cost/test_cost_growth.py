@@ -1,5 +1,8 @@
 """A conversation as it grows: history re-sent, caching, trimming."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +21,13 @@ from understudy.cost.conversation import chance_still_cached, parse_trimming
 from understudy.errors import ConfigError
 
 RULE = cache_rule()
+POLICIES = [
+    ALL_HISTORY,
+    Trimming("last", 0),
+    Trimming("last", 5),
+    Trimming("tokens", 500),
+    Trimming("halve", 6),
+]
 LONG = Shape(prompt_tokens=1500, user_tokens=20, reply_tokens=50, turns=10)
 
 
@@ -87,7 +97,7 @@ def test_a_conversation_is_the_sum_of_its_requests():
     st.integers(1, 40),
     st.floats(0, 1),
     st.floats(0, 1),
-    st.sampled_from([ALL_HISTORY, Trimming("last", 0), Trimming("last", 5), Trimming("tokens", 500)]),
+    st.sampled_from(POLICIES),
 )
 def test_the_kinds_of_token_always_add_up(prompt, user, reply, turns, within, first, trimming):
     shape = Shape(prompt, user, reply, turns)
@@ -101,6 +111,64 @@ def test_the_kinds_of_token_always_add_up(prompt, user, reply, turns, within, fi
         assert total == pytest.approx(other.prompt_tokens)
     # Where writing to the cache is free, caching never costs more.
     assert conversation_usd(cached, price) <= conversation_usd(plain, price) + 1e-12
+
+
+SHAPES = st.builds(
+    Shape,
+    st.integers(0, 5000),
+    st.integers(0, 300),
+    st.integers(0, 300),
+    st.integers(1, 40),
+    st.integers(0, 99),
+)
+
+
+@given(SHAPES)
+def test_the_sum_over_turns_equals_the_closed_form(shape):
+    """Sum of t = 1..T of (S + (t - 1) X + Q) = T (S + Q) + X T (T - 1) / 2."""
+    system = sum(tokens + 4 for tokens in (shape.prompt_tokens, shape.greeting_tokens) if tokens)
+    asked, exchange = shape.user_tokens + 4 + 3, shape.user_tokens + shape.reply_tokens + 8
+    expected = shape.turns * (system + asked) + exchange * shape.turns * (shape.turns - 1) / 2
+    assert sum(turn.prompt_tokens for turn in grow(shape)) == pytest.approx(expected)
+
+
+@given(SHAPES, st.sampled_from(POLICIES), st.sampled_from(["gpt-4.1-mini", "gpt-6.1-sol", "ft:gpt-4o"]))
+def test_a_longer_conversation_never_costs_less(shape, trimming, model):
+    price, longer = find_price(model), replace(shape, turns=shape.turns + 1)
+    costs = [
+        conversation_usd(grow(one, caching=Caching(RULE, 1.0, 0.5), trimming=trimming), price)
+        for one in (shape, longer)
+    ]
+    assert costs[0] <= costs[1] + 1e-15
+
+
+@given(SHAPES, st.sampled_from(POLICIES))
+def test_trimming_never_sends_more_and_never_reads_more_from_the_cache(shape, trimming):
+    whole = grow(shape, caching=Caching(RULE))
+    trimmed = grow(shape, caching=Caching(RULE), trimming=trimming)
+    for one, other in zip(whole, trimmed, strict=True):
+        assert other.prompt_tokens <= one.prompt_tokens
+        assert other.cached_tokens <= one.cached_tokens + 1e-9
+        assert 0 <= other.dropped_turns < max(1, other.number)
+
+
+@given(st.integers(2, 20), st.integers(1, 60))
+def test_halving_keeps_between_half_and_all_of_its_turns(limit, turns):
+    kept = [
+        turn.number - 1 - turn.dropped_turns
+        for turn in grow(replace(LONG, turns=turns), trimming=Trimming("halve", limit))
+    ]
+    assert max(kept) <= limit
+    assert all(later in (earlier + 1, limit // 2) for earlier, later in pairwise(kept))
+
+
+def test_halving_breaks_the_cache_less_often_than_a_sliding_window():
+    def broken(trimming):
+        dropped = [turn.dropped_turns for turn in grow(replace(LONG, turns=40), trimming=trimming)]
+        return sum(one != other for one, other in pairwise(dropped))
+
+    assert broken(Trimming("last", 6)) == 33
+    assert broken(Trimming("halve", 6)) == 9
 
 
 def test_writing_to_the_cache_can_cost_more_than_it_saves():
@@ -117,13 +185,18 @@ def test_dense_traffic_keeps_the_prompt_cached():
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("all", ALL_HISTORY), ("last-6", Trimming("last", 6)), ("tokens-1000", Trimming("tokens", 1000))],
+    [
+        ("all", ALL_HISTORY),
+        ("halve-12", Trimming("halve", 12)),
+        ("last-6", Trimming("last", 6)),
+        ("tokens-1000", Trimming("tokens", 1000)),
+    ],
 )
 def test_history_policies_are_read(text, expected):
     assert parse_trimming(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "last", "last-x", "tokens--1", "summary"])
+@pytest.mark.parametrize("text", ["", "last", "last-x", "tokens--1", "summary", "halve-1", "last-²"])
 def test_an_unknown_history_policy_is_refused(text):
     with pytest.raises(ConfigError, match="all, last-6"):
         parse_trimming(text)

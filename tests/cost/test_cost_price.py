@@ -6,8 +6,9 @@ from importlib.resources import files
 import pytest
 import yaml
 
-from understudy.cost import cache_rule, find_gpu, find_price, tuned_price_ratio
-from understudy.cost.price import base_name, list_tunable, open_training
+from understudy.cost import list_claims, tuned_price_ratio
+from understudy.cost.cache_rule import cache_rule, rule_of
+from understudy.cost.price import base_name, find_gpu, find_price, list_tunable, open_training
 from understudy.errors import ConfigError
 
 
@@ -112,3 +113,32 @@ def test_hosted_training_of_an_open_model_has_a_minimum_and_a_size_limit():
 
 def test_caching_starts_at_1024_tokens_in_steps_of_128():
     assert (cache_rule().minimum_tokens, cache_rule().step_tokens) == (1024, 128)
+
+
+def test_each_model_is_cached_by_the_rule_of_its_own_provider():
+    haiku, sonnet = find_price("claude-haiku-4-5"), find_price("claude-sonnet-4-5")
+    assert (rule_of(haiku).minimum_tokens, rule_of(sonnet).minimum_tokens) == (4096, 1024)
+    assert rule_of(haiku).explicit
+    assert haiku.cache_write == pytest.approx(1.25 * haiku.input)
+    assert rule_of(find_price("gemini-2.5-flash")).minimum_tokens == 2048
+    assert rule_of(find_price("ft:gpt-4.1-mini")).provider == "openai"
+
+
+def test_a_provider_without_a_rule_is_priced_without_caching():
+    price = find_price("deepseek-chat")
+    assert price.cached_input is not None
+    assert rule_of(price) is None
+
+
+def test_the_claims_state_both_prices_and_their_sources():
+    first, second, *today = list_claims()
+    assert (first.tuned_input, first.tuned_output, first.base_input, first.base_output) == (12, 16, 1.5, 2)
+    assert "costs 8 times its base" in first.sentence
+    assert "costs 3 times its base" in second.sentence
+    assert {claim.model: claim.input_ratio for claim in today} == {
+        "gpt-4.1": 1.5,
+        "gpt-4.1-mini": 2.0,
+        "gpt-4o": 1.5,
+        "gpt-4o-mini": 2.0,
+    }
+    assert all("2026-09" in claim.source for claim in today)

@@ -9,6 +9,7 @@ from understudy.cost import CostInputs, OwnMachine, RentedGpu, compute_costs, fi
 from understudy.cost.conversation import Shape
 from understudy.cost.evidence import find_run, read_evidence, read_rows
 from understudy.cost.inputs import auto_epochs
+from understudy.dataset.tokens import count_text_tokens
 from understudy.errors import ConfigError, EvaluationError
 from understudy.folder import open_folder
 
@@ -18,7 +19,7 @@ TODAY = date(2026, 11, 23)
 def inputs(**changes):
     values = {
         "character": "Iroh",
-        "prompts": {"long": 1500, "short": 7, "none": 0},
+        "prompts": {"long": 1500, "short": 7, "none": 0, "trimmed": 150, "few_shot": 280},
         "user_tokens": 20.0,
         "reply_tokens": 50.0,
         "tokens_source": "assumed",
@@ -47,8 +48,8 @@ def character(tmp_path):
 def test_every_hosted_arm_is_priced_and_says_that_it_was_not_measured():
     table = compute_costs(inputs())
     names = [cost.arm for cost in table.arms if cost.place == "hosted"]
-    expected = ["cheap+long", "cheap+short", "tuned+short", "tuned+none", "tuned+long", "expensive+long"]
-    assert names[:6] == expected
+    assert names[:4] == ["cheap+long", "cheap+short", "cheap+trimmed", "cheap+few_shot"]
+    assert names[4:8] == ["tuned+short", "tuned+none", "tuned+long", "expensive+long"]
     for cost in table.arms:
         assert not cost.measured
         assert "priced, not measured" in cost.note
@@ -66,12 +67,78 @@ def test_caching_makes_the_long_prompt_cheaper_and_both_figures_stand():
     assert cost.usd < 0.6 * cost.uncached_usd
 
 
-def test_never_is_said_first():
+def test_a_cheaper_long_prompt_is_said_first_then_never():
     table = compute_costs(inputs())
-    assert table.answers[0].startswith("Never cheaper at these prices: per 1,000 conversations tuned+short")
-    assert "cheap+short (gpt-4.1-mini)" in table.answers[0]
-    assert "has paid for itself after" in table.answers[1]
-    assert "expensive+long (gpt-4.1)" in table.answers[1]
+    first = "A long prompt with caching is cheaper than tuning at 100 conversations a day: "
+    assert table.answers[0].startswith(first)
+    assert "cheap+long (gpt-4.1-mini) $" in table.answers[0]
+    assert "expensive+long" not in table.answers[0]
+    assert table.answers[1].startswith("Never cheaper at these prices: per 1,000 conversations tuned+short")
+    assert "cheap+short (gpt-4.1-mini)" in table.answers[1]
+    assert any("paid for itself after" in answer and "expensive+long" in answer for answer in table.answers)
+
+
+def test_where_tuning_is_cheaper_that_is_said_first():
+    prompts = {"long": 20_000, "short": 7, "none": 0}
+    table = compute_costs(inputs(prompts=prompts, also=(), conversations_per_day=5000))
+    assert table.answers[0].startswith(
+        "At 5000 conversations a day, tuning is cheaper than every long prompt"
+    )
+    assert "the 52 days it can be used" in table.answers[0]
+
+
+def test_the_training_is_spread_over_the_days_until_the_shutdown():
+    table = compute_costs(inputs(epochs=1))
+    tuned = arm(table, "tuned+short")
+    days = (date(2027, 1, 14) - TODAY).days
+    assert tuned.amortised_usd == pytest.approx(tuned.usd + 100_000 * 5e-6 / (100 * days))
+    assert arm(table, "cheap+long").amortised_usd == arm(table, "cheap+long").usd
+    short = arm(compute_costs(inputs(epochs=1, horizon_days=10)), "tuned+short")
+    assert short.amortised_usd == pytest.approx(tuned.usd + 0.5 / 1000)
+    assert arm(compute_costs(inputs(conversations_per_day=0)), "tuned+short").amortised_usd is None
+
+
+def test_from_the_closing_day_on_a_hosted_training_has_no_price():
+    table = compute_costs(inputs(today=date(2027, 1, 6)))
+    assert [row.place for row in table.training] == ["rented GPU"]
+    assert not [pair for pair in table.break_evens if "ft:" in pair.tuned]
+    assert arm(table, "tuned+short").amortised_usd is None
+    assert any(
+        answer.startswith("No new training of gpt-4.1-mini can be bought since 2027-01-06")
+        for answer in table.answers
+    )
+
+
+def test_a_break_even_after_the_shutdown_is_not_in_time():
+    slow = compute_costs(inputs(conversations_per_day=1, trained_tokens=1_000_000.0))
+    pair = next(p for p in slow.break_evens if "ft:" in p.tuned and p.other.startswith("gpt-6.1-sol"))
+    assert pair.in_time is False
+    assert any("not in time" in answer for answer in slow.answers)
+
+
+def test_a_message_costs_more_the_later_it_comes():
+    for cost in compute_costs(inputs()).arms:
+        assert cost.message_usd == pytest.approx(cost.usd / 10)
+        if cost.arm == "tuned+short":
+            assert cost.first_message_usd < cost.message_usd < cost.last_message_usd
+
+
+def test_the_histories_are_compared_with_what_they_save_and_break():
+    rows = {(row.arm, row.policy): row for row in compute_costs(inputs(turns=20)).history}
+    assert rows["cheap+long", "all"].saved_usd == 0
+    window = rows["cheap+long", "last-6"]
+    assert window.broken_turns == 13
+    assert window.cached_share < rows["cheap+long", "all"].cached_share
+    assert window.saved_usd < 0
+    assert rows["tuned+short", "last-6"].saved_usd > 0
+    assert compute_costs(inputs(turns=20)).answers[-1].startswith("Trimming can cost more than it saves")
+
+
+def test_an_own_machine_can_be_paid_by_the_hour():
+    machine = OwnMachine(watts=0, usd_per_hour=2.0, utilisation=0.5)
+    assert machine.usd(1800) == pytest.approx(2.0)
+    with pytest.raises(ConfigError, match="Utilisation"):
+        OwnMachine(utilisation=0)
 
 
 def test_a_very_long_prompt_pays_for_the_training():
@@ -106,6 +173,14 @@ def test_a_model_that_cannot_be_tuned_has_no_tuned_arms_and_says_so():
     assert not [cost for cost in table.arms if cost.place == "hosted" and cost.arm.startswith("tuned")]
     assert "gpt-6-luna cannot be fine-tuned" in table.notes[0]
     assert table.answers
+
+
+def test_a_model_of_another_provider_is_cached_by_its_rule():
+    table = compute_costs(inputs(expensive="claude-haiku-4-5"))
+    cost = arm(table, "expensive+long")
+    # 1,500 tokens stay below its minimum of 4,096, so nothing is read from a cache, nor paid for writing.
+    assert cost.usd == cost.uncached_usd
+    assert any(note.startswith("Caching (anthropic, only what a request marks)") for note in table.notes)
 
 
 def test_after_the_shutdown_the_tuned_arms_are_gone():
@@ -196,6 +271,8 @@ def test_a_run_gives_measured_tokens_seconds_and_training(character):
     own = arm(table, "tuned+short", "own machine")
     assert own.measured
     assert own.usd == pytest.approx(OwnMachine().usd(1.0) * 10)
+    assert own.reply_tokens_per_second == 15
+    assert (own.latency.p50_seconds, own.latency.p95_seconds, own.latency.count) == (0.5, 1.5, 2)
     assert any("90 s" in training.note for training in table.training)
 
 
@@ -214,6 +291,32 @@ def test_a_run_on_a_hosted_model_is_priced_with_its_own_tokens(character):
     assert "reply tokens measured, mean of 2" in tuned.note
     assert not arm(table, "cheap+long").measured
     assert not [cost for cost in table.arms if cost.place == "own machine"]
+
+
+def test_the_training_file_of_the_dataset_is_counted(character):
+    example = {
+        "messages": [{"role": "user", "content": "Tea?"}, {"role": "assistant", "content": "Jasmine."}]
+    }
+    character.dataset.mkdir()
+    training = character.dataset / "training.jsonl"
+    training.write_text((json.dumps(example) + "\n") * 3, encoding="utf-8")
+    found = read_inputs(character, today=TODAY)
+    assert found.trained_source == "counted in dataset/training.jsonl (3 examples)"
+    assert found.examples == 3
+
+
+def test_the_prompts_of_trimmed_and_few_shot_arms_are_counted_in_the_run(character):
+    shots = [
+        {"role": "user", "content": "Tea?"},
+        {"role": "assistant", "content": "Jasmine, always jasmine."},
+    ]
+    row = reply("cheap+few_shot", 0.5, 10)
+    row["messages"][1:1] = shots
+    run = write_run(character, [row], {"arms": [{"name": "cheap+few_shot", "model": "understudy/mini"}]})
+    found = read_inputs(character, run, today=TODAY)
+    texts = ["You are Iroh.", *(shot["content"] for shot in shots)]
+    assert found.prompts["few_shot"] == sum(map(count_text_tokens, texts)) + 2 * 4
+    assert found.prompts["trimmed"] == min(150, found.prompts["long"])
 
 
 def test_a_torn_last_line_is_left_out_and_said(character):

@@ -1,7 +1,9 @@
 """Cost: what every arm costs, and when the training has paid for itself."""
 
-from understudy.cost.arms import ArmCost, TrainingCost
+from understudy.cost.arms import ArmCost
 from understudy.cost.breakeven import BreakEven, break_even
+from understudy.cost.cache_rule import CacheRule, cache_rule, rule_of
+from understudy.cost.claims import Claim, list_claims, tuned_price_ratio
 from understudy.cost.conversation import (
     ALL_HISTORY,
     Caching,
@@ -12,10 +14,13 @@ from understudy.cost.conversation import (
     grow,
     parse_trimming,
 )
+from understudy.cost.history import HistoryCost
 from understudy.cost.hosting import OwnMachine, RentedGpu
-from understudy.cost.inputs import CostInputs, MeasuredArm, read_inputs
-from understudy.cost.price import CacheRule, Gpu, Price, cache_rule, find_gpu, find_price
-from understudy.cost.table import Claim, CostTable, compute_costs, save_costs, tuned_price_ratio
+from understudy.cost.inputs import CostInputs, read_inputs
+from understudy.cost.measured import Latency, MeasuredArm
+from understudy.cost.price import Gpu, Price, find_gpu, find_price
+from understudy.cost.table import CostTable, compute_costs, save_costs
+from understudy.cost.training_cost import TrainingCost
 
 __all__ = [
     "ALL_HISTORY",
@@ -27,6 +32,8 @@ __all__ = [
     "CostInputs",
     "CostTable",
     "Gpu",
+    "HistoryCost",
+    "Latency",
     "MeasuredArm",
     "OwnMachine",
     "Price",
@@ -42,8 +49,10 @@ __all__ = [
     "find_gpu",
     "find_price",
     "grow",
+    "list_claims",
     "parse_trimming",
     "read_inputs",
+    "rule_of",
     "save_costs",
     "tuned_price_ratio",
 ]

@@ -1,25 +1,18 @@
-"""Arms: what a conversation and a training cost, in each place where the character can run."""
+"""Arms: what a message and a conversation cost, in each place where the character can run."""
 
 from dataclasses import dataclass, replace
 from datetime import date
 
+from understudy.cost.cache_rule import CacheRule, rule_of
 from understudy.cost.conversation import Caching, Shape, Turn, chance_still_cached, conversation_usd, grow
 from understudy.cost.hosting import RentedGpu
-from understudy.cost.inputs import CostInputs, MeasuredArm, auto_epochs
-from understudy.cost.price import Price, base_name, cache_rule, find_gpu, find_price, open_training
+from understudy.cost.inputs import FEW_SHOT, TRIMMED, CostInputs
+from understudy.cost.measured import Latency, MeasuredArm
+from understudy.cost.price import Price, base_name, find_gpu, find_price
 from understudy.errors import ConfigError
 
-__all__ = [
-    "HOSTED",
-    "OWN",
-    "PRICED",
-    "RENTED",
-    "ArmCost",
-    "TrainingCost",
-    "can_tune",
-    "price_arms",
-    "price_training",
-]
+__all__ = ["HOSTED", "OWN", "PRICED", "RENTED", "ArmCost", "can_tune", "hosted_turns", "life", "price_arms"]
+__all__ += ["shape_of"]
 
 PRICED = "priced, not measured"
 HOSTED, RENTED, OWN = "hosted", "rented GPU", "own machine"
@@ -30,7 +23,10 @@ DAYS_PER_MONTH = 30
 class ArmCost:
     """One arm in one place. ``usd`` is what a conversation costs there; ``uncached_usd`` without caching.
 
-    ``turns`` holds, per request, [prompt tokens, of them read from the cache].
+    ``message_usd`` is the mean over the conversation's turns; the first and the last turn stand beside
+    it, because the history makes later ones dearer. ``amortised_usd`` adds the training, spread over the
+    conversations of the horizon (``None`` without traffic, or where no training can be bought). ``turns``
+    holds, per request, [prompt tokens, of them read from the cache].
     """
 
     place: str
@@ -40,6 +36,8 @@ class ArmCost:
     usd: float
     uncached_usd: float
     message_usd: float
+    first_message_usd: float
+    last_message_usd: float
     month_usd: float
     measured: bool
     note: str
@@ -47,45 +45,14 @@ class ArmCost:
     source: str
     as_of: str
     turns: list[list[float]]
-
-
-@dataclass(frozen=True)
-class TrainingCost:
-    """One training of the character in one place."""
-
-    place: str
-    model: str
-    trained_tokens: float | None
-    epochs: int | None
-    usd: float
-    note: str
-    source: str
-    as_of: str
+    amortised_usd: float | None = None
+    latency: Latency | None = None
+    reply_tokens_per_second: float | None = None
 
 
 def price_arms(inputs: CostInputs) -> list[ArmCost]:
     """Every arm: hosted, on a rented GPU, and on one's own machine where a run measured it."""
     return [*_hosted_arms(inputs), *_rented_arms(inputs), *_own_arms(inputs)]
-
-
-def price_training(inputs: CostInputs) -> list[TrainingCost]:
-    """One training in each of these places."""
-    return [*_hosted_training(inputs), _rented_training(inputs), *_own_training(inputs)]
-
-
-def _shape(inputs: CostInputs, prompt_kind: str) -> Shape:
-    return Shape(
-        prompt_tokens=inputs.prompts[prompt_kind],
-        user_tokens=inputs.user_tokens,
-        reply_tokens=inputs.reply_tokens,
-        turns=inputs.turns,
-        greeting_tokens=inputs.greeting_tokens,
-    )
-
-
-def _caching(inputs: CostInputs) -> Caching:
-    rule = cache_rule()
-    return Caching(rule, 1.0, chance_still_cached(inputs.conversations_per_day, rule.kept_minutes))
 
 
 def can_tune(model: str, today: date) -> bool:
@@ -97,9 +64,48 @@ def can_tune(model: str, today: date) -> bool:
     return price.shutdown is None or today < price.shutdown
 
 
+def life(price: Price, today: date) -> list[str]:
+    """What the calendar says about a model."""
+    notes = []
+    if price.shutdown and today >= price.shutdown:
+        notes.append(f"shut down since {price.shutdown.isoformat()}: the price is history")
+    elif price.shutdown:
+        notes.append(f"shuts down on {price.shutdown.isoformat()}")
+    if price.tuned and price.tunable_until and today >= price.tunable_until:
+        notes.append(f"no new training since {price.tunable_until.isoformat()}")
+    return notes
+
+
+def hosted_turns(inputs: CostInputs, shape: Shape, price: Price) -> list[Turn]:
+    """The requests of a conversation with a hosted model, under its provider's caching rule."""
+    rule = rule_of(price)
+    caching = _caching(inputs, rule) if rule else None
+    return grow(shape, caching=caching, trimming=inputs.trimming)
+
+
+def shape_of(inputs: CostInputs, prompt_kind: str) -> Shape:
+    """The conversation of these inputs under one of the prompts."""
+    return Shape(
+        prompt_tokens=inputs.prompts[prompt_kind],
+        user_tokens=inputs.user_tokens,
+        reply_tokens=inputs.reply_tokens,
+        turns=inputs.turns,
+        greeting_tokens=inputs.greeting_tokens,
+    )
+
+
+def _caching(inputs: CostInputs, rule: CacheRule) -> Caching:
+    return Caching(rule, 1.0, chance_still_cached(inputs.conversations_per_day, rule.kept_minutes))
+
+
 def _hosted_arms(inputs: CostInputs) -> list[ArmCost]:
     cheap, expensive = inputs.cheap, inputs.expensive
     plan = [("cheap+long", cheap, "long"), ("cheap+short", cheap, "short")]
+    plan += [
+        (arm, cheap, kind)
+        for arm, kind in ((TRIMMED, "trimmed"), (FEW_SHOT, "few_shot"))
+        if kind in inputs.prompts
+    ]
     if can_tune(cheap, inputs.today):
         plan += [(f"tuned+{kind}", f"ft:{cheap}", kind) for kind in ("short", "none", "long")]
     plan.append(("expensive+long", expensive, "long"))
@@ -110,13 +116,10 @@ def _hosted_arms(inputs: CostInputs) -> list[ArmCost]:
 def _hosted_arm(inputs: CostInputs, arm: str, model: str, kind: str) -> ArmCost:
     price = find_price(model)
     ran = _ran_hosted(inputs, arm, model)
-    shape = _shape(inputs, kind)
+    shape = shape_of(inputs, kind)
     if ran is not None:
         shape = replace(shape, reply_tokens=ran.reply_tokens)
-    plain = grow(shape, trimming=inputs.trimming)
-    turns = plain
-    if price.cached_input is not None:
-        turns = grow(shape, caching=_caching(inputs), trimming=inputs.trimming)
+    turns = hosted_turns(inputs, shape, price)
     usd = conversation_usd(turns, price)
     return ArmCost(
         place=HOSTED,
@@ -124,15 +127,18 @@ def _hosted_arm(inputs: CostInputs, arm: str, model: str, kind: str) -> ArmCost:
         model=price.model,
         prompt_tokens=inputs.prompts[kind],
         usd=usd,
-        uncached_usd=conversation_usd(plain, price),
+        uncached_usd=conversation_usd(grow(shape, trimming=inputs.trimming), price),
         message_usd=usd / inputs.turns,
+        first_message_usd=conversation_usd(turns[:1], price),
+        last_message_usd=conversation_usd(turns[-1:], price),
         month_usd=_month(usd, inputs),
         measured=ran is not None,
-        note="; ".join([_what_was_measured(ran), *_life(price, inputs.today)]),
+        note="; ".join([_what_was_measured(ran), *life(price, inputs.today)]),
         price=_rates(price),
         source=price.source,
         as_of=price.as_of,
         turns=_pairs(turns),
+        latency=ran.latency if ran else None,
     )
 
 
@@ -149,18 +155,15 @@ def _what_was_measured(ran: MeasuredArm | None) -> str:
     return f"reply tokens measured, mean of {ran.count}; priced by the list" if ran else PRICED
 
 
-def _rented(inputs: CostInputs) -> RentedGpu:
-    rate = inputs.gpu_reply_tokens_per_second
-    return RentedGpu(find_gpu(inputs.gpu), rate, 10 * rate, inputs.utilisation)
-
-
 def _rented_arms(inputs: CostInputs) -> list[ArmCost]:
-    rented, gpu = _rented(inputs), find_gpu(inputs.gpu)
+    gpu = find_gpu(inputs.gpu)
+    rate = inputs.gpu_reply_tokens_per_second
+    rented = RentedGpu(gpu, rate, 10 * rate, inputs.utilisation)
+    note = f"{PRICED}; around the clock for this traffic alone: ${24 * gpu.usd_per_hour:,.2f} a day"
     arms = []
     for arm, kind in (("cheap+long", "long"), ("tuned+short", "short")):
-        turns = grow(_shape(inputs, kind), trimming=inputs.trimming)
+        turns = grow(shape_of(inputs, kind), trimming=inputs.trimming)
         usd = rented.conversation_usd(turns)
-        note = f"{PRICED}; around the clock for this traffic alone: ${24 * gpu.usd_per_hour:,.2f} a day"
         arms.append(
             ArmCost(
                 place=RENTED,
@@ -170,6 +173,8 @@ def _rented_arms(inputs: CostInputs) -> list[ArmCost]:
                 usd=usd,
                 uncached_usd=usd,
                 message_usd=usd / inputs.turns,
+                first_message_usd=rented.conversation_usd(turns[:1]),
+                last_message_usd=rented.conversation_usd(turns[-1:]),
                 month_usd=_month(usd, inputs),
                 measured=False,
                 note=note,
@@ -184,33 +189,36 @@ def _rented_arms(inputs: CostInputs) -> list[ArmCost]:
 
 
 def _own_arms(inputs: CostInputs) -> list[ArmCost]:
-    """Arms that a run measured on this machine: working seconds as electricity."""
-    arms = []
-    for arm in inputs.measured:
-        if _is_hosted(arm.model) or _is_hosted(arm.base_model):
-            continue
-        usd = inputs.machine.usd(arm.seconds) * inputs.turns
-        arms.append(
-            ArmCost(
-                place=OWN,
-                arm=arm.name,
-                model=arm.base_model or arm.model,
-                prompt_tokens=round(arm.prompt_tokens, 1),
-                usd=usd,
-                uncached_usd=usd,
-                message_usd=usd / inputs.turns,
-                month_usd=_month(usd, inputs),
-                measured=True,
-                note=f"measured: {arm.seconds:.3f} s of machine time a reply, mean of {arm.count}; "
-                "electricity only",
-                price=f"{inputs.machine.watts:g} W at ${inputs.machine.usd_per_kilowatt_hour:.2f} per kWh "
-                "(assumptions)",
-                source="seconds measured in this run",
-                as_of=inputs.today.isoformat(),
-                turns=[],
-            )
-        )
-    return arms
+    """Arms that a run measured on this machine: working seconds as electricity and hire."""
+    local = [arm for arm in inputs.measured if not (_is_hosted(arm.model) or _is_hosted(arm.base_model))]
+    return [_own_arm(inputs, arm) for arm in local]
+
+
+def _own_arm(inputs: CostInputs, arm: MeasuredArm) -> ArmCost:
+    message_usd = inputs.machine.usd(arm.seconds)
+    usd = message_usd * inputs.turns
+    paid = "electricity and hire" if inputs.machine.usd_per_hour else "electricity only"
+    return ArmCost(
+        place=OWN,
+        arm=arm.name,
+        model=arm.base_model or arm.model,
+        prompt_tokens=round(arm.prompt_tokens, 1),
+        usd=usd,
+        uncached_usd=usd,
+        message_usd=message_usd,
+        first_message_usd=message_usd,
+        last_message_usd=message_usd,
+        month_usd=_month(usd, inputs),
+        measured=True,
+        note=f"measured: {arm.seconds:.3f} s of machine time a reply, mean of {arm.count}, "
+        f"{arm.reply_tokens_per_second:,.0f} reply tokens/s; {paid}",
+        price=inputs.machine.describe(),
+        source="seconds measured in this run",
+        as_of=inputs.today.isoformat(),
+        turns=[],
+        latency=arm.latency,
+        reply_tokens_per_second=arm.reply_tokens_per_second,
+    )
 
 
 def _is_hosted(model: str) -> bool:
@@ -221,60 +229,6 @@ def _is_hosted(model: str) -> bool:
     except ConfigError:
         return False
     return True
-
-
-def _hosted_training(inputs: CostInputs) -> list[TrainingCost]:
-    if not can_tune(inputs.cheap, inputs.today):
-        return []
-    price = find_price(f"ft:{inputs.cheap}")
-    epochs = inputs.epochs or auto_epochs(inputs.examples)
-    tokens = inputs.trained_tokens * epochs
-    return [
-        TrainingCost(
-            place=HOSTED,
-            model=inputs.cheap,
-            trained_tokens=tokens,
-            epochs=epochs,
-            usd=price.training_usd(tokens),
-            note="; ".join([PRICED, *_life(price, inputs.today)]),
-            source=f"{price.source}: ${price.training:g} per million trained tokens",
-            as_of=price.as_of,
-        )
-    ]
-
-
-def _rented_training(inputs: CostInputs) -> TrainingCost:
-    row = open_training(inputs.billions)
-    epochs = inputs.epochs or auto_epochs(inputs.examples)
-    tokens = inputs.trained_tokens * epochs
-    minimum = f"; minimum ${row.minimum_usd:g} a job" if row.minimum_usd else ""
-    return TrainingCost(
-        place=RENTED,
-        model=f"open {inputs.billions:g}B at {row.host}",
-        trained_tokens=tokens,
-        epochs=epochs,
-        usd=row.training_usd(tokens),
-        note=PRICED,
-        source=f"{row.source}: ${row.usd_per_million:g} per million trained tokens{minimum}",
-        as_of=row.as_of,
-    )
-
-
-def _own_training(inputs: CostInputs) -> list[TrainingCost]:
-    if inputs.training_seconds is None:
-        return []
-    return [
-        TrainingCost(
-            place=OWN,
-            model="this machine",
-            trained_tokens=None,
-            epochs=None,
-            usd=inputs.machine.usd(inputs.training_seconds),
-            note=f"measured: {inputs.training_seconds:,.0f} s; electricity only",
-            source="seconds measured in this run",
-            as_of=inputs.today.isoformat(),
-        )
-    ]
 
 
 def _month(usd: float, inputs: CostInputs) -> float:
@@ -289,15 +243,3 @@ def _rates(price: Price) -> str:
     cached = "not cached" if price.cached_input is None else f"{price.cached_input:g} cached"
     write = "" if price.cache_write is None else f" / {price.cache_write:g} cache write"
     return f"${price.input:g} in / {cached}{write} / {price.output:g} out per million"
-
-
-def _life(price: Price, today: date) -> list[str]:
-    """What the calendar says about a model."""
-    notes = []
-    if price.shutdown and today >= price.shutdown:
-        notes.append(f"shut down since {price.shutdown.isoformat()}: the price is history")
-    elif price.shutdown:
-        notes.append(f"shuts down on {price.shutdown.isoformat()}")
-    if price.tuned and price.tunable_until and today >= price.tunable_until:
-        notes.append(f"no new training since {price.tunable_until.isoformat()}")
-    return notes

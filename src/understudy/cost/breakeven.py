@@ -12,8 +12,8 @@ class BreakEven:
     """When ``tuned`` has become cheaper than ``other``, training included.
 
     ``conversations`` is ``None`` where it never does. ``twice`` is the same where the first
-    training failed to please and a second was paid. ``in_time`` is false where the tuned
-    model is shut down before, ``None`` where no such day is known.
+    training failed to please and a second was paid. ``in_time`` and ``twice_in_time`` are false
+    where the tuned model is shut down before, ``None`` where no such day is known.
     """
 
     tuned: str
@@ -24,6 +24,9 @@ class BreakEven:
     twice: int | None
     in_time: bool | None
     sentence: str
+    twice_days: float | None = None
+    twice_in_time: bool | None = None
+    shutdown: str | None = None
 
 
 def break_even(
@@ -48,14 +51,29 @@ def break_even(
     """
     saved = other_usd - tuned_usd
     never = saved <= 0
-    conversations = None if never else ceil(training_usd / saved)
+    once = None if never else ceil(training_usd / saved)
     twice = None if never else ceil(2 * training_usd / saved)
-    days = (
-        conversations / conversations_per_day if conversations is not None and conversations_per_day else None
+    days, twice_days = _days(once, conversations_per_day), _days(twice, conversations_per_day)
+    in_time, twice_in_time = _in_time(days, today, shutdown), _in_time(twice_days, today, shutdown)
+    return BreakEven(
+        tuned=tuned,
+        other=other,
+        saved_usd_per_conversation=saved,
+        conversations=once,
+        days=days,
+        twice=twice,
+        in_time=in_time,
+        sentence=_sentence(tuned, other, saved, once, twice, days, in_time, twice_in_time, shutdown),
+        twice_days=twice_days,
+        twice_in_time=twice_in_time,
+        shutdown=shutdown.isoformat() if shutdown else None,
     )
-    in_time = _in_time(days, today, shutdown)
-    sentence = _sentence(tuned, other, saved, conversations, twice, days, in_time, shutdown)
-    return BreakEven(tuned, other, saved, conversations, days, twice, in_time, sentence)
+
+
+def _days(conversations: int | None, conversations_per_day: float) -> float | None:
+    if conversations is None or not conversations_per_day:
+        return None
+    return conversations / conversations_per_day
 
 
 def _in_time(days: float | None, today: date, shutdown: date | None) -> bool | None:
@@ -73,6 +91,7 @@ def _sentence(
     twice: int | None,
     days: float | None,
     in_time: bool | None,
+    twice_in_time: bool | None,
     shutdown: date | None,
 ) -> str:
     if conversations is None:
@@ -87,4 +106,6 @@ def _sentence(
     text += f"; {twice:,} if a first training fails."
     if in_time is False and shutdown is not None:
         text += f" That is after the model is shut down on {shutdown.isoformat()}: not in time."
+    elif twice_in_time is False and shutdown is not None:
+        text += f" Trained twice it is not in time: the model is shut down on {shutdown.isoformat()}."
     return text

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from understudy.cost.price import CacheRule, Price
+from understudy.cost.cache_rule import CacheRule
+from understudy.cost.price import Price
 from understudy.errors import ConfigError
 
 __all__ = [
@@ -49,11 +50,16 @@ class Trimming:
     """What of the history is sent.
 
     ``all``: everything. ``last``: the last ``limit`` turns. ``tokens``: whole turns, newest
-    first, while the history stays below ``limit`` tokens.
+    first, while the history stays below ``limit`` tokens. ``halve``: when more than ``limit``
+    turns would be sent, only the newer half of them stays, so that the beginning changes
+    seldom and the cache holds in between.
     """
 
-    kind: Literal["all", "last", "tokens"] = "all"
+    kind: Literal["all", "last", "tokens", "halve"] = "all"
     limit: int = 0
+
+    def __str__(self) -> str:
+        return "all" if self.kind == "all" else f"{self.kind}-{self.limit}"
 
 
 ALL_HISTORY = Trimming()
@@ -86,7 +92,7 @@ class Turn:
 
 
 def parse_trimming(text: str) -> Trimming:
-    """``all``, ``last-6`` (turns) or ``tokens-1000``.
+    """``all``, ``last-6`` (turns), ``halve-12`` (turns) or ``tokens-1000``.
 
     Raises:
         ConfigError: It is none of these.
@@ -94,11 +100,17 @@ def parse_trimming(text: str) -> Trimming:
     kind, _, limit = text.partition("-")
     if text == "all":
         return ALL_HISTORY
-    if kind == "last" and limit.isdigit():
-        return Trimming("last", int(limit))
-    if kind == "tokens" and limit.isdigit():
-        return Trimming("tokens", int(limit))
-    raise ConfigError(f"--history {text!r} is not one of: all, last-6 (turns), tokens-1000 (tokens).")
+    if limit.isdecimal():
+        if kind == "last":
+            return Trimming("last", int(limit))
+        if kind == "tokens":
+            return Trimming("tokens", int(limit))
+        if kind == "halve" and int(limit) > 1:
+            return Trimming("halve", int(limit))
+    raise ConfigError(
+        f"--history {text!r} is not one of: all, last-6 (turns), halve-12 (turns, from 2), "
+        "tokens-1000 (tokens)."
+    )
 
 
 def chance_still_cached(conversations_per_day: float, kept_minutes: float) -> float:
@@ -151,6 +163,9 @@ def _kept_turns(past: int, exchange_tokens: float, trimming: Trimming) -> int:
         return min(past, trimming.limit)
     if trimming.kind == "tokens":
         return min(past, int(trimming.limit // exchange_tokens))
+    if trimming.kind == "halve" and past > trimming.limit:
+        half = trimming.limit // 2
+        return half + (past - trimming.limit - 1) % (trimming.limit - half + 1)
     return past
 
 

@@ -52,15 +52,32 @@ class RentedGpu:
 
 @dataclass(frozen=True)
 class OwnMachine:
-    """One's own computer: only the electricity of the working seconds counts.
+    """The machine on which a run was measured: electricity of the working seconds, and its price by the hour.
 
-    Both figures are assumptions (a laptop or small desktop at work, a household tariff); the
-    machine itself is taken as bought. Pass 0 to count nothing at all.
+    Watts and tariff are assumptions (a laptop or small desktop at work, a household tariff). With
+    ``usd_per_hour`` 0 the machine itself is taken as bought; for a rented one give its price, and
+    ``utilisation``, the share of the paid hours in which it works at the measured speed.
     """
 
     watts: float = 65.0
     usd_per_kilowatt_hour: float = 0.30
+    usd_per_hour: float = 0.0
+    utilisation: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.utilisation <= 1:
+            raise ConfigError(f"Utilisation must be above 0 and at most 1, not {self.utilisation:g}.")
+        if min(self.watts, self.usd_per_kilowatt_hour, self.usd_per_hour) < 0:
+            raise ConfigError("Watts and prices cannot be negative.")
 
     def usd(self, seconds: float) -> float:
-        """Electricity of ``seconds`` of work."""
-        return seconds / 3600 * self.watts / 1000 * self.usd_per_kilowatt_hour
+        """``seconds`` of work: hours x (kW x tariff + price per hour / utilisation)."""
+        electricity = self.watts / 1000 * self.usd_per_kilowatt_hour
+        return seconds / 3600 * (electricity + self.usd_per_hour / self.utilisation)
+
+    def describe(self) -> str:
+        """The rates, for a reader."""
+        text = f"{self.watts:g} W at ${self.usd_per_kilowatt_hour:.2f} per kWh"
+        if self.usd_per_hour:
+            text += f", ${self.usd_per_hour:.2f} an hour, {self.utilisation:.0%} in use"
+        return f"{text} (assumptions)"

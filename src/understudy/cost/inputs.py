@@ -1,6 +1,6 @@
 """Inputs: the token counts behind a cost table, measured where a run measured them."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -10,33 +10,23 @@ from typing import Any
 from understudy.cost.conversation import ALL_HISTORY, MESSAGE_TOKENS, REPLY_PRIMER_TOKENS, Trimming
 from understudy.cost.evidence import Evidence, read_evidence, read_rows
 from understudy.cost.hosting import OwnMachine
+from understudy.cost.measured import MeasuredArm, measure_arms
 from understudy.errors import ConfigError, DialogueError
 from understudy.folder import CharacterFolder
 
-__all__ = ["CostInputs", "MeasuredArm", "auto_epochs", "read_inputs"]
+__all__ = ["FEW_SHOT", "TRIMMED", "CostInputs", "auto_epochs", "read_inputs"]
 
 # Where nothing was written yet: a short question and an answer of two or three sentences.
 ASSUMED_USER_TOKENS = 20.0
 ASSUMED_REPLY_TOKENS = 50.0
 ASSUMED_EXAMPLES = 200
+# Before a run shows the very prompts: the sheet cut to so many tokens, and so many example exchanges.
+TRIMMED, FEW_SHOT = "cheap+trimmed", "cheap+few_shot"
+TRIMMED_TOKENS = 150
+FEW_SHOT_EXCHANGES = 4
 CHEAP = "gpt-4.1-mini"
+TRAINING_FILE = "training.jsonl"
 HOSTED_VOCABULARY = "gpt-4.1-mini"
-
-
-@dataclass(frozen=True)
-class MeasuredArm:
-    """An arm that answered in a run: averages per reply, in the tokens of its own model.
-
-    ``seconds`` is the machine's time: seconds from sending to reply, over the requests in flight.
-    """
-
-    name: str
-    model: str
-    base_model: str
-    prompt_tokens: float
-    reply_tokens: float
-    seconds: float
-    count: int
 
 
 @dataclass(frozen=True)
@@ -44,8 +34,9 @@ class CostInputs:
     """Everything that a cost table is computed from.
 
     Tokens are o200k tokens of the texts (the vocabulary of the hosted models) per message.
-    ``prompts`` maps ``long``, ``short``, ``none`` to system prompt tokens. ``trained_tokens``
-    counts one epoch.
+    ``prompts`` maps ``long``, ``short``, ``none``, ``trimmed``, ``few_shot`` to the tokens sent before
+    the conversation. ``trained_tokens`` counts one epoch. ``horizon_days``: over how many days of this
+    traffic a training is spread.
     """
 
     character: str
@@ -64,6 +55,7 @@ class CostInputs:
     also: tuple[str, ...] = ("gpt-6-luna", "gpt-6.1-sol")
     turns: int = 10
     conversations_per_day: float = 100.0
+    horizon_days: int = 365
     trimming: Trimming = ALL_HISTORY
     epochs: int | None = None
     gpu: str = "A100 80GB@RunPod"
@@ -97,7 +89,7 @@ def read_inputs(folder: CharacterFolder, run: Path | None = None, **settings: An
         settings["cheap"] = _hosted_base(training) or CHEAP
     return CostInputs(
         character=character.name,
-        prompts={kind: count(text) for kind, text in prompts.items()},
+        prompts=_prompt_tokens(prompts, evidence, count, user + reply),
         user_tokens=round(user, 2),
         reply_tokens=round(reply, 2),
         tokens_source=source,
@@ -105,10 +97,31 @@ def read_inputs(folder: CharacterFolder, run: Path | None = None, **settings: An
         trained_source=trained_source,
         examples=examples,
         greeting_tokens=count(character.greeting),
-        measured=tuple(_measured_arms(evidence)),
+        measured=tuple(measure_arms(evidence)),
         training_seconds=training.get("seconds"),
         **settings,
     )
+
+
+def _prompt_tokens(
+    prompts: Mapping[str, str], evidence: Evidence, count: Callable[[str], int], exchange: float
+) -> dict[str, int]:
+    """Tokens before the conversation: of the sheet's prompts, and of what a run sent in the other arms."""
+    tokens = {kind: count(text) for kind, text in prompts.items()}
+    tokens["trimmed"] = min(TRIMMED_TOKENS, tokens["long"])
+    tokens["few_shot"] = round(tokens["short"] + FEW_SHOT_EXCHANGES * (exchange + 2 * MESSAGE_TOKENS))
+    for kind, arm in (("trimmed", TRIMMED), ("few_shot", FEW_SHOT)):
+        sent = _sent_before(evidence.replies, arm)
+        if sent:
+            between = MESSAGE_TOKENS * (len(sent) - 1)
+            tokens[kind] = sum(count(str(message.get("content") or "")) for message in sent) + between
+    return tokens
+
+
+def _sent_before(replies: Sequence[Mapping[str, Any]], arm: str) -> list[Mapping[str, Any]]:
+    """What an arm is given before a single question: system prompt, examples."""
+    single = (row for row in replies if row.get("arm") == arm and row.get("turn") in (None, 0, 1))
+    return min(((row.get("messages") or [])[:-1] for row in single), key=len, default=[])
 
 
 def _epochs(training: Mapping[str, Any]) -> int | None:
@@ -208,10 +221,10 @@ def _training_tokens(
     """Tokens of one epoch of training, examples, and where they come from."""
     from understudy.dataset.tokens import count_example_tokens
 
-    rows = read_rows(folder.dataset / "train.jsonl")
+    rows = read_rows(folder.dataset / TRAINING_FILE)
     if rows:
         tokens = sum(count_example_tokens(row.get("messages") or [], model=HOSTED_VOCABULARY) for row in rows)
-        return float(tokens), len(rows), f"counted in dataset/train.jsonl ({len(rows)} examples)"
+        return float(tokens), len(rows), f"counted in dataset/{TRAINING_FILE} ({len(rows)} examples)"
     if folder.dialogues.exists():
         from understudy.dialogue.dialogue import load_dialogues
 
@@ -221,26 +234,3 @@ def _training_tokens(
         return float(tokens), len(chats), f"counted in dialogues.jsonl ({len(chats)}; no dataset yet)"
     assumed = ASSUMED_EXAMPLES * (user_tokens + reply_tokens + 2 * MESSAGE_TOKENS + REPLY_PRIMER_TOKENS)
     return assumed, ASSUMED_EXAMPLES, f"assumed: {ASSUMED_EXAMPLES} short examples"
-
-
-def _measured_arms(evidence: Evidence) -> list[MeasuredArm]:
-    """Averages of each arm's replies that carry their own counts and seconds."""
-    arms = {arm.get("name"): arm for arm in evidence.verdict.get("arms") or []}
-    # Several requests are in flight at once, so a reply's seconds hold the work for others too.
-    together = (evidence.verdict.get("settings") or {}).get("concurrency") or 1
-    rows_of: dict[str, list[Mapping[str, Any]]] = {}
-    for row in evidence.replies:
-        if row.get("seconds") and row.get("completion_tokens") and row.get("prompt_tokens"):
-            rows_of.setdefault(str(row.get("arm")), []).append(row)
-    return [
-        MeasuredArm(
-            name=name,
-            model=str(arms.get(name, {}).get("model") or ""),
-            base_model=str(arms.get(name, {}).get("base_model") or ""),
-            prompt_tokens=fmean(row["prompt_tokens"] for row in rows),
-            reply_tokens=fmean(row["completion_tokens"] for row in rows),
-            seconds=fmean(row["seconds"] for row in rows) / together,
-            count=len(rows),
-        )
-        for name, rows in rows_of.items()
-    ]

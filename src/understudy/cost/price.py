@@ -9,8 +9,8 @@ from typing import Any
 
 from understudy.errors import ConfigError
 
-__all__ = ["CacheRule", "Gpu", "OpenTraining", "Price", "base_name", "cache_rule", "find_gpu", "find_price"]
-__all__ += ["TrainingHost", "list_models", "list_tunable", "open_training", "training_hosts"]
+__all__ = ["Gpu", "OpenTraining", "Price", "TrainingHost", "base_name", "find_gpu", "find_price"]
+__all__ += ["list_models", "list_tunable", "open_training", "price_rows", "training_hosts"]
 
 MILLION = 1_000_000
 
@@ -35,6 +35,7 @@ class Price:
     tuned: bool = False
     tunable_until: date | None = None
     shutdown: date | None = None
+    provider: str = "openai"
 
     def request_usd(
         self, fresh_tokens: float, cached_tokens: float, written_tokens: float, reply_tokens: float
@@ -48,17 +49,6 @@ class Price:
     def training_usd(self, trained_tokens: float) -> float:
         """Training of ``trained_tokens`` (tokens x epochs)."""
         return trained_tokens * (self.training or 0.0) / MILLION
-
-
-@dataclass(frozen=True)
-class CacheRule:
-    """Which beginning of a prompt a provider keeps, and for how long after its last use."""
-
-    minimum_tokens: int
-    step_tokens: int
-    kept_minutes: float
-    source: str
-    as_of: str
 
 
 @dataclass(frozen=True)
@@ -102,7 +92,8 @@ class TrainingHost:
 
 
 @cache
-def _table() -> dict[str, Any]:
+def price_rows() -> dict[str, Any]:
+    """The dated table of ``prices.yaml``, by section."""
     import yaml
 
     table: dict[str, Any] = yaml.safe_load(
@@ -143,22 +134,15 @@ def find_price(model: str, *, on: date | None = None) -> Price:
 def list_tunable(on: date | None = None) -> list[str]:
     """Base models that can still be fine-tuned at their provider on a day."""
     day = on or date.today()
-    rows = _table()["tuned"]
+    rows = price_rows()["tuned"]
     return [row["name"] for row in rows if row.get("tunable_until") and day < row["tunable_until"]]
 
 
 def list_models(on: date | None = None) -> list[str]:
     """Hosted base models of the table that answer on a day (default: today)."""
     day = on or date.today()
-    rows = [row for row in _table()["models"] if "until" not in row]
+    rows = [row for row in price_rows()["models"] if "until" not in row]
     return [row["name"] for row in rows if day < row.get("shutdown", date.max)]
-
-
-def cache_rule(provider: str = "openai") -> CacheRule:
-    """The caching rule of a provider."""
-    return CacheRule(
-        **{**_table()["caching"][provider], "as_of": str(_table()["caching"][provider]["as_of"])}
-    )
 
 
 def find_gpu(name: str) -> Gpu:
@@ -168,7 +152,7 @@ def find_gpu(name: str) -> Gpu:
         ConfigError: No row of that name.
     """
     wanted, _, host = name.partition("@")
-    rows = [Gpu(**{**row, "as_of": str(row["as_of"])}) for row in _table()["gpus"]]
+    rows = [Gpu(**{**row, "as_of": str(row["as_of"])}) for row in price_rows()["gpus"]]
     found = [
         gpu
         for gpu in rows
@@ -187,7 +171,7 @@ def open_training(billions: float) -> OpenTraining:
     Raises:
         ConfigError: No host in the table trains a model of that size.
     """
-    rows = [row for row in _table()["open_training"] if billions <= row["up_to_billions"]]
+    rows = [row for row in price_rows()["open_training"] if billions <= row["up_to_billions"]]
     if not rows:
         raise ConfigError(f"No host in the price table trains a model of {billions:g} billion parameters.")
     row = min(rows, key=lambda row: (row["training"], row["host"]))
@@ -204,7 +188,7 @@ def open_training(billions: float) -> OpenTraining:
 def training_hosts(billions: float) -> list[TrainingHost]:
     """Every host that trains adapters of models of that size, cheapest first; then those without price."""
     rows: dict[str, TrainingHost] = {}
-    for row in sorted(_table()["open_training"], key=lambda row: row["training"]):
+    for row in sorted(price_rows()["open_training"], key=lambda row: row["training"]):
         if billions <= row["up_to_billions"]:
             host = TrainingHost(
                 row["host"],
@@ -216,7 +200,7 @@ def training_hosts(billions: float) -> list[TrainingHost]:
                 str(row["as_of"]),
             )
             rows.setdefault(row["host"], host)
-    for row in _table()["unpriced_hosts"]:
+    for row in price_rows()["unpriced_hosts"]:
         rows[row["host"]] = TrainingHost(
             row["host"], billions, None, 0.0, row["note"], row["source"], str(row["as_of"])
         )
@@ -225,7 +209,7 @@ def training_hosts(billions: float) -> list[TrainingHost]:
 
 def _find_row(section: str, name: str, on: date | None) -> dict[str, Any] | None:
     """The row that holds on a day; without a day, the one that holds now and no past one."""
-    for row in _table()[section]:
+    for row in price_rows()[section]:
         if row["name"] != name:
             continue
         if on is None and "until" not in row:
@@ -253,7 +237,7 @@ def _price(row: dict[str, Any], tuned: bool) -> Price:
 
 def _known(tuned: bool) -> list[str]:
     section = "tuned" if tuned else "models"
-    return sorted({("ft:" if tuned else "") + row["name"] for row in _table()[section]})
+    return sorted({("ft:" if tuned else "") + row["name"] for row in price_rows()[section]})
 
 
 def _ask_library(name: str, row: Price | None) -> Price | None:
@@ -290,4 +274,5 @@ def _ask_library(name: str, row: Price | None) -> Price | None:
         as_of=max(checked) if checked else f"version {genai_prices.__version__}",
         tunable_until=row.tunable_until if row else None,
         shutdown=row.shutdown if row else None,
+        provider=found.provider.id,
     )

@@ -1,40 +1,24 @@
 """Table: what every arm costs, and when training has paid for itself."""
 
 from dataclasses import asdict, dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 from understudy.atomic import write_json
-from understudy.cost.arms import (
-    HOSTED,
-    PRICED,
-    RENTED,
-    ArmCost,
-    TrainingCost,
-    can_tune,
-    price_arms,
-    price_training,
-)
+from understudy.cost.answers import answer_costs, label
+from understudy.cost.arms import HOSTED, PRICED, RENTED, ArmCost, can_tune, price_arms
 from understudy.cost.breakeven import BreakEven, break_even
+from understudy.cost.cache_rule import CacheRule, rule_of
+from understudy.cost.claims import Claim, list_claims
 from understudy.cost.conversation import chance_still_cached
+from understudy.cost.history import HistoryCost, price_history
 from understudy.cost.inputs import CostInputs
-from understudy.cost.price import cache_rule, find_price, list_tunable
+from understudy.cost.price import find_price, list_tunable
+from understudy.cost.training_cost import TrainingCost, amortise, price_training
 
-__all__ = ["Claim", "CostTable", "compute_costs", "save_costs", "tuned_price_ratio"]
+__all__ = ["SCHEMA", "CostTable", "compute_costs", "save_costs"]
 
-SCHEMA = "understudy.cost/1"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """How many times the base price a tuned model cost or costs."""
-
-    model: str
-    when: str
-    input_ratio: float
-    output_ratio: float
-    source: str
+SCHEMA = "understudy.cost/2"
 
 
 @dataclass(frozen=True)
@@ -50,6 +34,7 @@ class CostTable:
     training: list[TrainingCost]
     arms: list[ArmCost]
     break_evens: list[BreakEven]
+    history: list[HistoryCost]
     claims: list[Claim]
     notes: list[str]
 
@@ -60,19 +45,22 @@ def compute_costs(inputs: CostInputs) -> CostTable:
     Raises:
         ConfigError: A model, GPU or setting is unknown.
     """
-    training, arms = price_training(inputs), price_arms(inputs)
+    training = price_training(inputs)
+    arms = amortise(price_arms(inputs), training, inputs.conversations_per_day)
     pairs = _break_evens(inputs, arms, training)
+    history = price_history(inputs, arms)
     return CostTable(
         schema=SCHEMA,
         character=inputs.character,
         created_on=inputs.today.isoformat(),
-        answers=_answers(inputs, arms, pairs),
+        answers=answer_costs(inputs, arms, pairs, training, history),
         settings=_settings(inputs),
         tokens=_tokens(inputs),
         training=training,
         arms=arms,
         break_evens=pairs,
-        claims=_claims(),
+        history=history,
+        claims=list_claims(),
         notes=_notes(inputs),
     )
 
@@ -82,12 +70,6 @@ def save_costs(table: CostTable, run: Path) -> Path:
     path = run / "cost.json"
     write_json(path, asdict(table))
     return path
-
-
-def tuned_price_ratio(model: str, *, on: date | None = None) -> tuple[float, float]:
-    """Price of the tuned model over that of its base, for input and for output."""
-    base, tuned = find_price(model, on=on), find_price(f"ft:{model}", on=on)
-    return tuned.input / base.input, tuned.output / base.output
 
 
 def _break_evens(inputs: CostInputs, arms: list[ArmCost], training: list[TrainingCost]) -> list[BreakEven]:
@@ -108,8 +90,8 @@ def _break_evens(inputs: CostInputs, arms: list[ArmCost], training: list[Trainin
             shutdown = find_price(tuned.model).shutdown if tuned.place == HOSTED else None
             pairs.append(
                 break_even(
-                    _label(tuned),
-                    _label(other),
+                    label(tuned),
+                    label(other),
                     training_usd=cost_of[tuned.place],
                     tuned_usd=tuned.usd,
                     other_usd=other.usd,
@@ -121,64 +103,31 @@ def _break_evens(inputs: CostInputs, arms: list[ArmCost], training: list[Trainin
     return pairs
 
 
-def _label(arm: ArmCost) -> str:
-    if arm.place != HOSTED:
-        return f"{arm.arm} ({arm.place})"
-    return arm.arm if arm.arm.startswith(arm.model) else f"{arm.arm} ({arm.model})"
-
-
-def _answers(inputs: CostInputs, arms: list[ArmCost], pairs: list[BreakEven]) -> list[str]:
-    """The deployed arm against the prompted ones, 'never' first; then the cheapest, and what caching does."""
-    deployed = [pair for pair in pairs if pair.tuned.startswith("tuned+short (ft:")]
-    if not deployed:
-        deployed = [pair for pair in pairs if pair.tuned.startswith("tuned+short")]
-    never = [pair for pair in deployed if pair.conversations is None]
-    late = [pair for pair in deployed if pair.conversations is not None and pair.in_time is False]
-    rest = [pair for pair in deployed if pair not in late and pair not in never]
-    answers = [_never(never)] if never else []
-    answers += [pair.sentence for pair in late]
-    answers += [_paid(rest)] if rest else []
-    hosted = [arm for arm in arms if arm.place == HOSTED]
-    cheapest = min(hosted, key=lambda arm: arm.usd)
-    saving = [arm for arm in hosted if arm.arm == "cheap+long" and arm.usd < arm.uncached_usd * 0.999]
-    answers.append(
-        f"Cheapest hosted arm for {inputs.turns} turns: {_label(cheapest)}, "
-        f"${1000 * cheapest.usd:.2f} per 1,000 conversations."
-    )
-    if saving:
-        share = 1 - saving[0].usd / saving[0].uncached_usd
-        answers.append(f"Caching takes {share:.0%} off {_label(saving[0])}, without any training.")
-    return answers
-
-
-def _never(pairs: list[BreakEven]) -> str:
-    more = ", ".join(f"${-1000 * pair.saved_usd_per_conversation:.2f} than {pair.other}" for pair in pairs)
-    return f"Never cheaper at these prices: per 1,000 conversations {pairs[0].tuned} costs more by {more}."
-
-
-def _paid(pairs: list[BreakEven]) -> str:
-    after = ", ".join(
-        f"{pair.conversations:,} conversations against {pair.other}"
-        + (f" ({pair.days:,.1f} days)" if pair.days is not None else "")
-        for pair in pairs
-    )
-    tuned = pairs[0].tuned
-    return f"The training of {tuned} has paid for itself after {after}; twice that if a first one fails."
-
-
 def _settings(inputs: CostInputs) -> dict[str, Any]:
-    rule = cache_rule()
     return {
         "turns": inputs.turns,
         "conversations_per_day": inputs.conversations_per_day,
-        "history": f"{inputs.trimming.kind}-{inputs.trimming.limit}" if inputs.trimming.limit else "all",
+        "horizon_days": inputs.horizon_days,
+        "history": str(inputs.trimming),
         "cheap": inputs.cheap,
         "expensive": inputs.expensive,
         "still_tunable": list_tunable(inputs.today),
-        "cache": asdict(rule),
-        "chance_prompt_is_cached": chance_still_cached(inputs.conversations_per_day, rule.kept_minutes),
+        "caching": {rule.provider: asdict(rule) for rule in _rules(inputs)},
+        "gpu": inputs.gpu,
+        "gpu_reply_tokens_per_second": inputs.gpu_reply_tokens_per_second,
+        "utilisation": inputs.utilisation,
         "machine": asdict(inputs.machine),
     }
+
+
+def _rules(inputs: CostInputs) -> list[CacheRule]:
+    """The caching rules of the models that are priced, each provider's first."""
+    found: dict[str, CacheRule] = {}
+    for model in (inputs.cheap, inputs.expensive, *inputs.also):
+        rule = rule_of(find_price(model))
+        if rule:
+            found.setdefault(rule.provider, rule)
+    return list(found.values())
 
 
 def _tokens(inputs: CostInputs) -> dict[str, Any]:
@@ -196,28 +145,11 @@ def _tokens(inputs: CostInputs) -> dict[str, Any]:
     }
 
 
-def _claims() -> list[Claim]:
-    """The price of tuned use over base use: at the launch of 2023, a quarter later, and now."""
-    past = [("gpt-3.5-turbo", date(2023, 8, 22)), ("gpt-3.5-turbo", date(2023, 11, 6))]
-    claims = [_claim(model, on.isoformat(), on) for model, on in past]
-    return claims + [_claim(model, "today", None) for model in ("gpt-4.1", "gpt-4.1-mini", "gpt-4o-mini")]
-
-
-def _claim(model: str, when: str, on: date | None) -> Claim:
-    ratio_in, ratio_out = tuned_price_ratio(model, on=on)
-    price = find_price(f"ft:{model}", on=on)
-    return Claim(model, when, round(ratio_in, 3), round(ratio_out, 3), f"{price.source}, {price.as_of}")
-
-
 def _notes(inputs: CostInputs) -> list[str]:
-    rule = cache_rule()
-    chance = chance_still_cached(inputs.conversations_per_day, rule.kept_minutes)
     notes = [
         f"Hosted figures are {PRICED}: token counts times the list price of the date shown.",
-        f"Caching: from {rule.minimum_tokens:,} tokens in steps of {rule.step_tokens}; within a conversation "
-        f"the previous request is taken as still cached, the system prompt of another conversation with "
-        f"probability {chance:.0%} (kept {rule.kept_minutes:g} minutes, even traffic). "
-        f"Source: {rule.source}, {rule.as_of}.",
+        *(_caching_note(rule, inputs.conversations_per_day) for rule in _rules(inputs)),
+        *_not_cached(inputs),
         "A price says nothing about quality: arms on different models compare only where both were measured.",
         "A system prompt below the minimum gets no discount by itself; a long history brings it there.",
         "OpenAI starts new training only for organisations that fine-tuned before, and for nobody from "
@@ -226,3 +158,20 @@ def _notes(inputs: CostInputs) -> list[str]:
     if not can_tune(inputs.cheap, inputs.today):
         notes.insert(0, f"{inputs.cheap} cannot be fine-tuned, so its tuned arms have no price here.")
     return notes
+
+
+def _caching_note(rule: CacheRule, conversations_per_day: float) -> str:
+    chance = chance_still_cached(conversations_per_day, rule.kept_minutes)
+    marked = ", only what a request marks" if rule.explicit else ""
+    return (
+        f"Caching ({rule.provider}{marked}): from {rule.minimum_tokens:,} tokens in steps of "
+        f"{rule.step_tokens}; within a conversation the previous request is taken as still cached, the "
+        f"system prompt of another conversation with probability {chance:.0%} "
+        f"(kept {rule.kept_minutes:g} minutes, even traffic). Source: {rule.source}, {rule.as_of}."
+    )
+
+
+def _not_cached(inputs: CostInputs) -> list[str]:
+    prices = [find_price(model) for model in (inputs.cheap, inputs.expensive, *inputs.also)]
+    models = [price.model for price in prices if price.cached_input is not None and not rule_of(price)]
+    return [f"The table has no caching rule for {', '.join(models)}: priced without."] if models else []
