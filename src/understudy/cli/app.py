@@ -10,6 +10,7 @@ from understudy.cli.build import build_command
 from understudy.cli.chat import chat_command
 from understudy.cli.check import check_command
 from understudy.cli.cost import cost_command
+from understudy.cli.curve import curve_command
 from understudy.cli.evaluate import evaluate_command
 from understudy.cli.export import export_command
 from understudy.cli.generate import generate_command
@@ -74,6 +75,7 @@ app.command("prefer")(prefer_command)
 app.command("show-mask")(show_mask_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("curve")(curve_command)
 app.command("cost")(cost_command)
 app.command("report")(report_command)
 app.command("chat")(chat_command)
