@@ -10,6 +10,7 @@ from understudy.cli.build import build_command
 from understudy.cli.chat import chat_command
 from understudy.cli.check import check_command
 from understudy.cli.cost import cost_command
+from understudy.cli.curve import curve_command
 from understudy.cli.evaluate import evaluate_command
 from understudy.cli.export import export_command
 from understudy.cli.gate import gate_command
@@ -76,6 +77,7 @@ app.command("show-mask")(show_mask_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("gate")(gate_command)
+app.command("curve")(curve_command)
 app.command("cost")(cost_command)
 app.command("report")(report_command)
 app.command("chat")(chat_command)
