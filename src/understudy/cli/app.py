@@ -26,6 +26,7 @@ from understudy.cli.report import report_command
 from understudy.cli.run import run_command
 from understudy.cli.serve import serve_command
 from understudy.cli.show_mask import show_mask_command
+from understudy.cli.study import study_command
 from understudy.cli.teach import teach_command
 from understudy.cli.train import train_command
 from understudy.errors import UnderstudyError
@@ -77,9 +78,10 @@ app.command("show-mask")(show_mask_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
 app.command("gate")(gate_command)
-app.command("curve")(curve_command)
 app.command("cost")(cost_command)
 app.command("report")(report_command)
+app.command("curve")(curve_command)
+app.command("study")(study_command)
 app.command("chat")(chat_command)
 app.command("export")(export_command)
 app.command("run")(run_command)

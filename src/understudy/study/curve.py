@@ -8,15 +8,15 @@ from typing import Any
 from understudy import __version__
 from understudy.atomic import write_json, write_text
 from understudy.errors import ConfigError
-from understudy.evaluation.statistics import Interval
 from understudy.study.cell import Cell
 from understudy.study.cell_plan import CellPlan, Terms, plan_cells
-from understudy.study.effects import SHOWN, effect, kind_of_score, least_gain, spread, unit_of
+from understudy.study.effects import SHOWN, spread
 from understudy.study.material import Material
 from understudy.study.measurement import Measurement
 from understudy.study.run_cells import Measured
 from understudy.study.site import Site
-from understudy.study.stopping import RULE, Stopping, find_stop
+from understudy.study.sizes import find_stops
+from understudy.study.stopping import RULE
 
 __all__ = ["CurvePlan", "plan_curve", "save_curve", "usual_sizes"]
 
@@ -113,7 +113,7 @@ def _document(site: Site, plan: CurvePlan, measured: Measured) -> dict[str, Any]
         raise ConfigError(
             f"{site.place}: fewer than two sizes were measured, so there is no curve. {reasons}"
         )
-    stops = [stop for score in SHOWN if (stop := _stop(score, points))]
+    stops = find_stops(points)
     material = site.material
     return {
         "schema": SCHEMA,
@@ -144,35 +144,6 @@ def _measurements(plan: CurvePlan, size: int, measured: Measured) -> list[Measur
     """All seeds of a size, or nothing where one is missing: a mean over other seeds is another thing."""
     found = [measured.cells.get(cell.cell.name) for cell in plan.at(size)]
     return [one for one in found if one is not None] if all(found) else []
-
-
-def _stop(score: str, points: dict[int, list[Measurement]]) -> Stopping | None:
-    largest = max(points)
-    gains: list[tuple[int, Interval]] = []
-    for size, found in points.items():
-        if size == largest:
-            continue
-        gain = effect(points[largest], found, score)
-        if gain is None:
-            return None
-        low = gain.low
-        if gain.shown == "not shown" and low is not None and low > 0:
-            low = 0.0  # The seeds disagree, so nothing is shown.
-        gains.append((size, Interval(gain.value, low, gain.high)))
-    share = kind_of_score(score).share
-    scale = 100 if share else 1
-    return find_stop(
-        score,
-        [(size, _scaled(gain, scale)) for size, gain in gains],
-        largest,
-        least_gain=scale * least_gain(score),
-        unit=unit_of(score),
-    )
-
-
-def _scaled(interval: Interval, scale: float) -> Interval:
-    values = (interval.value, interval.low, interval.high)
-    return Interval(*(None if value is None else scale * value for value in values))
 
 
 def _point(plan: CurvePlan, size: int, found: Sequence[Measurement]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Site:
     """A study's folder with the character it is about and the provider that trains and answers.
 
     place: The study's own folder, below the character's. base: Whose plain answers style is told from.
+    prompts: Under which models are asked; a cell that was trained with the long one is asked with it too.
     """
 
     folder: CharacterFolder
@@ -43,6 +44,7 @@ class Site:
     base: str
     quick: bool = True
     concurrency: int = 16
+    prompts: tuple[str, ...] = ("short", "none")
 
     @cached_property
     def material(self) -> Material:
@@ -90,7 +92,7 @@ class Site:
         cell = write_cell(self.folder, place, plan)
         trained = train_cell(cell, plan, self.provider, connect(self.provider), self.connect, on_event)
         began = time.monotonic()
-        arms = arms_of(self.material, trained.model, plan.cell.base, _prompts(plan.cell.system_prompt))
+        arms = arms_of(self.material, trained.model, plan.cell.base, self._prompts(plan))
         measures = bench.measure(arms, place, report)
         measurement = Measurement(
             name=plan.cell.name,
@@ -124,7 +126,8 @@ class Site:
     def _shared(self, bench: Bench) -> list[Any]:
         """What all cells rest on besides their own plan."""
         where = [self.provider.name, self.provider.base_url]
-        return [__version__, self.material.hashes, self.material.recipe.as_dict(), bench.sha256(), *where]
+        rests_on = [self.material.hashes, self.material.recipe.as_dict(), bench.sha256(), self.prompts]
+        return [__version__, *rests_on, *where]
 
     def _fingerprint(self, bench: Bench, plan: CellPlan) -> str:
         from understudy.study.measuring import fingerprint
@@ -136,7 +139,5 @@ class Site:
         terms = [plan.terms.batch_size, plan.terms.teacher if plan.cell.method == "distillation" else None]
         return fingerprint(plan.cell.as_dict(), stages, terms, self._shared(bench))
 
-
-def _prompts(trained: str) -> tuple[str, ...]:
-    """The prompts that a cell is asked under: the long one only where it was trained with it."""
-    return ("short", "none", "long") if trained == "full" else ("short", "none")
+    def _prompts(self, plan: CellPlan) -> tuple[str, ...]:
+        return (*self.prompts, "long") if plan.cell.system_prompt == "full" else self.prompts
