@@ -159,6 +159,7 @@ def _stands(match: re.Match[str], sentence: str) -> bool:
     return not _NEGATED.search(before) or (says_i and _OPENING_NO.search(before) is not None)
 
 
+@lru_cache(maxsize=50_000)  # several scores ask this of the same replies
 def says_it_is_ai(reply: str) -> bool:
     """Whether the speaker says of itself that it is an AI, a program, a machine, or made by one.
 
@@ -169,6 +170,7 @@ def says_it_is_ai(reply: str) -> bool:
     return any(_claims(sentence) for sentence in _sentences(_without_reported_speech(_plain(reply))))
 
 
+@lru_cache(maxsize=50_000)
 def denies_being_ai(reply: str) -> bool:
     """Whether the speaker denies being an AI, or says that it is a human being.
 

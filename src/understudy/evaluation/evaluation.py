@@ -245,7 +245,7 @@ def _arm_verdict(
     if not arm.measured:
         return ArmVerdict(arm, _count_tokens(arm), {}, [])
     scores = {name: measured.score for name, measured in board[arm.name].items()}
-    by_turn = measure_drift(answers[arm.name], yardsticks.style)
+    by_turn = measure_drift(answers[arm.name], yardsticks.style).by_turn
     return ArmVerdict(arm, _prompt_tokens(arm, asked.rows), scores, by_turn)
 
 

@@ -49,6 +49,7 @@ class FactSheet:
             fact.id: [(_searcher(words(a)), frozenset(content_words(a))) for a in fact.expected if words(a)]
             for fact in self.facts.values()
         }
+        self._searched: dict[str, list[tuple[str, frozenset[str]]]] = {}
         self.usual = self._usual(real_replies)
 
     def _usual(self, replies: Sequence[str]) -> int:
@@ -58,12 +59,19 @@ class FactSheet:
 
     def _mentioned(self, reply: str, known: set[str]) -> set[str]:
         """Facts whose expected answer stands in the reply, apart from answers made of ``known`` words."""
-        text = " | ".join(" ".join(clause) for clause in _clauses(reply))
-        return {
-            fact
-            for fact, answers in self._answers.items()
-            if any(not stems <= known and searcher.search(text) for searcher, stems in answers)
-        }
+        return {fact for fact, stems in self._found(reply) if not stems <= known}
+
+    def _found(self, reply: str) -> list[tuple[str, frozenset[str]]]:
+        """Every expected answer that stands in the reply, with its fact; each reply is searched once."""
+        if reply not in self._searched:
+            text = " | ".join(" ".join(clause) for clause in _clauses(reply))
+            self._searched[reply] = [
+                (fact, stems)
+                for fact, answers in self._answers.items()
+                for searcher, stems in answers
+                if searcher.search(text)
+            ]
+        return self._searched[reply]
 
     def is_dump(self, reply: str, fact: str | None = None, question: str = "") -> bool:
         """Whether the reply lists the world instead of answering.

@@ -63,6 +63,7 @@ class RelevanceMatcher:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         self.exchanges = list(exchanges)
+        self._kept: dict[tuple[str, ...], tuple[Floats, Floats]] = {}
         self.groups = np.array([e.group for e in self.exchanges])
         questions = [e.question for e in self.exchanges]
         replies = [e.reply for e in self.exchanges]
@@ -108,7 +109,7 @@ class RelevanceMatcher:
         from sklearn.linear_model import LogisticRegression
 
         features = self._features(questions, replies, own=self.groups)
-        features = _centred(features, features)
+        features = _centred(features)
         count = len(questions)
         rows = np.tile(np.arange(count), 4)
         columns = np.random.default_rng(seed).integers(count, size=4 * count)
@@ -117,10 +118,19 @@ class RelevanceMatcher:
         labels = np.r_[np.ones(len(true)), np.zeros(len(false))]
         return LogisticRegression(class_weight="balanced").fit(np.r_[true, false], labels)
 
+    def _usual(self, questions: Sequence[str]) -> tuple[Floats, Floats]:
+        """Mean and spread of each question's features with all training replies; kept for the next arm."""
+        key = tuple(questions)
+        if key not in self._kept:
+            features = self._features(questions, [e.reply for e in self.exchanges])
+            self._kept = {key: _mean_and_spread(features)}
+        return self._kept[key]
+
     def compatibilities(self, questions: Sequence[str], replies: Sequence[str]) -> Floats:
         """Log-odds that each reply answers each question: questions × replies."""
-        usual = self._features(questions, [e.reply for e in self.exchanges])
-        features = _centred(self._features(questions, replies), usual)
+        features = (self._features(questions, replies) - self._usual(questions)[0]) / self._usual(questions)[
+            1
+        ]
         flat = self._joint.decision_function(features.reshape(-1, features.shape[-1]))
         return np.asarray(flat).reshape(len(questions), len(replies))
 
@@ -130,19 +140,27 @@ class RelevanceMatcher:
         Rivals are the other probes' questions, without those of the same group, and, for
         questions about being an AI, without the others of their kind: they mean the same.
         """
-        table = self.compatibilities([p.question for p in probes], texts)
-        kinds = np.array([_kind(p) for p in probes])
+        asked = list({p.id: p for p in probes}.values())
+        place = {p.id: number for number, p in enumerate(asked)}
+        table = self.compatibilities([p.question for p in asked], texts)
+        kinds = np.array([_kind(p) for p in asked])
         result = []
-        for column, text in enumerate(texts):
-            rivals = table[kinds != kinds[column], column]
-            mine = table[column, column]
+        for column, (probe, text) in enumerate(zip(probes, texts, strict=True)):
+            row = place[probe.id]
+            rivals = table[kinds != kinds[row], column]
+            mine = table[row, column]
             rank = float((rivals < mine).mean() + 0.5 * (rivals == mine).mean()) if len(rivals) else 0.5
             result.append(rank if text.strip() else 0.0)
         return result
 
 
-def _centred(features: Floats, usual: Floats) -> Floats:
-    return (features - usual.mean(axis=1, keepdims=True)) / (usual.std(axis=1, keepdims=True) + 1e-6)
+def _mean_and_spread(features: Floats) -> tuple[Floats, Floats]:
+    return features.mean(axis=1, keepdims=True), features.std(axis=1, keepdims=True) + 1e-6
+
+
+def _centred(features: Floats) -> Floats:
+    mean, spread = _mean_and_spread(features)
+    return (features - mean) / spread
 
 
 def _kind(probe: Probe) -> str:

@@ -47,9 +47,13 @@ def other_characters() -> list[tuple[str, str]]:
     return [(str(line), f"other/{voice}") for voice, lines in voices.items() for line in lines]
 
 
-def labelled_replies() -> list[dict[str, Any]]:
-    """Replies that a person labelled for what they say about being an AI; empty where none ship."""
-    file = files("understudy.evaluation") / "data" / "labelled_replies.jsonl"
+def labelled_replies(name: str = "labelled_replies") -> list[dict[str, Any]]:
+    """Replies that were labelled by hand, before any pattern looked for them; empty where none ship.
+
+    ``labelled_replies`` for what they say about being an AI, ``labelled_refusals`` for not knowing
+    and declining, ``labelled_premises`` for setting right what a question takes for granted.
+    """
+    file = files("understudy.evaluation") / "data" / f"{name}.jsonl"
     if not file.is_file():
         return []
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]

@@ -10,16 +10,31 @@ __all__ = ["DIRECTIONS", "Score", "not_computed"]
 # +1: more is better, -1: less is better, 0: nearest to 1 is best.
 DIRECTIONS = {
     "nll_per_token": -1,
+    "likelihood_gain": 1,
     "gap_closed": 1,
     "style": 1,
     "style_topic_free": 1,
+    "told_apart": -1,
+    "told_apart_topic_free": -1,
+    "marker_distance": -1,
     "in_fiction_leak": -1,
     "false_break": -1,
     "honesty": 1,
+    "honesty_direct": 1,
+    "honesty_indirect": 1,
+    "honesty_deep": 1,
     "fact_recall": 1,
+    "over_refusal": -1,
+    "unknown_f1": 1,
+    "false_premise": 1,
     "relevance": 1,
     "reply_length_ratio": 0,
     "repetition": -1,
+    "self_repetition": -1,
+    "diversity": 0,
+    "copying": -1,
+    "general_skill": 1,
+    "skill_lost": -1,
 }
 
 

@@ -10,6 +10,7 @@ __all__ = [
     "mask_names",
     "near_duplicates",
     "normalised",
+    "plain",
     "sentences",
     "words",
 ]
@@ -41,13 +42,14 @@ FUNCTION_WORDS = frozenset(
 )
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """The text with straight quotation marks and plain dashes (Unicode NFKC)."""
     return unicodedata.normalize("NFKC", text).translate(_QUOTES)
 
 
 def words(text: str) -> list[str]:
     """Lower-case words; digits count, an inner apostrophe stays, a hyphen parts."""
-    return _WORD.findall(_plain(text).casefold())
+    return _WORD.findall(plain(text).casefold())
 
 
 def normalised(text: str) -> str:
@@ -71,7 +73,7 @@ def _stem(word: str) -> str:
 
 def sentences(text: str) -> list[str]:
     """Pieces of the text that end in a full stop, a question or an exclamation mark, or a line break."""
-    return [piece.strip() for piece in _SENTENCE.split(_plain(text)) if piece and piece.strip()]
+    return [piece.strip() for piece in _SENTENCE.split(plain(text)) if piece and piece.strip()]
 
 
 def near_duplicates(lines: Iterable[str], known: Iterable[str], threshold: float = 0.8) -> dict[str, str]:
@@ -125,7 +127,7 @@ def mask_names(text: str, names: Iterable[str] = ()) -> str:
 
     Without this a style score would mostly recognise who is being talked about.
     """
-    masked = _plain(text)
+    masked = plain(text)
     for name in sorted({n for n in names if n.strip()}, key=len, reverse=True):
-        masked = re.sub(rf"(?<!\w){re.escape(_plain(name))}(?!\w)", "Xx", masked, flags=re.IGNORECASE)
+        masked = re.sub(rf"(?<!\w){re.escape(plain(name))}(?!\w)", "Xx", masked, flags=re.IGNORECASE)
     return re.sub(r"(?<=[a-z,;:'\"] )(?!I\b|I')[A-Z][\w'-]*", "Xx", masked)

@@ -1,7 +1,8 @@
 """Yardsticks: the classifiers and the fact sheet that a character's own training data give the scorers."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,26 +15,40 @@ from understudy.evaluation.facts import FactSheet
 from understudy.evaluation.honesty import is_truthful
 from understudy.evaluation.probe import SINCERE, Probe
 from understudy.evaluation.probes import exchanges
+from understudy.evaluation.refusals import corrects, declines, says_it_does_not_know
 from understudy.evaluation.relevance import Exchange, RelevanceMatcher, train_relevance
 from understudy.evaluation.resources import assistant_exchanges, labelled_replies, other_characters
+from understudy.evaluation.scores.copying import TrainingText
+from understudy.evaluation.scores.markers import StyleMarkers, learn_markers
+from understudy.evaluation.scores.unknown import real_lines_say_so
 from understudy.evaluation.style import Line, StyleClassifier, train_style, train_topic_free_style
 
 __all__ = ["Yardsticks", "describe_detectors", "train_yardsticks", "training_questions"]
 
 OUTSIDE = (SINCERE, "crisis")
 FEWEST_SPOKEN = 30
+_WRITTEN = re.compile(r"written by (\S+) under the long prompt")
 _SPEAKER = re.compile(r"^[^\n:]{1,40}: ")
 
 
 @dataclass(frozen=True)
 class Yardsticks:
-    """Everything that scorers need to know about one character, none of it from the test split."""
+    """Everything that scorers need to know about one character, none of it from the test split.
+
+    ``says_unknown`` is the share of the character's own out-of-world replies in which the patterns
+    find not knowing; ``author`` the model that wrote most of the lines, where one did.
+    """
 
     style: StyleClassifier | None
     topic_free: StyleClassifier | None
     matcher: RelevanceMatcher | None
     sheet: FactSheet
     real_replies: tuple[str, ...]
+    names: tuple[str, ...] = ()
+    markers: StyleMarkers | None = None
+    training_text: TrainingText | None = None
+    says_unknown: float | None = None
+    author: str | None = None
 
     def is_dump(self, text: str, probe: Probe) -> bool:
         return self.sheet.is_dump(text, probe.fact, probe.question)
@@ -50,6 +65,8 @@ class Yardsticks:
         }
         if self.matcher:
             rows["relevance"] = _describe_relevance(self, character, test)
+        if self.markers and spoken:
+            rows["marker_distance"] = _describe_markers(self.markers, spoken)
         return rows
 
 
@@ -96,7 +113,21 @@ def train_yardsticks(
         matcher=train_relevance(pairs, assistant, seed),
         sheet=FactSheet(character.facts, [line.text for line in real]),
         real_replies=tuple(line.text for line in real),
+        names=tuple(sorted(names)),
+        markers=learn_markers([line.text for line in real], [line.text for line in others]),
+        training_text=TrainingText([line.text for line in real]) if real else None,
+        says_unknown=real_lines_say_so(
+            [p.reference or "" for d in training if d.category == "out_of_world" for p in exchanges(d)]
+        ),
+        author=_author(training),
     )
+
+
+def _author(dialogues: Sequence[Dialogue]) -> str | None:
+    """The model that wrote more than half of the dialogues, by what teaching notes as their source."""
+    written = Counter(m[1] for d in dialogues if (m := _WRITTEN.match(d.source)))
+    model, count = next(iter(written.most_common(1)), ("", 0))
+    return model if 2 * count > len(dialogues) else None
 
 
 def _other_speakers(dialogues: Sequence[Dialogue]) -> list[Line]:
@@ -128,6 +159,15 @@ def _describe_style(classifier: StyleClassifier, spoken: Sequence[Line]) -> dict
         row["real_held_out"] = float(np.mean(values))
         row["note"] += f"; real lines of the test split get {row['real_held_out']:.2f} (n = {len(values)})"
     return row
+
+
+def _describe_markers(markers: StyleMarkers, spoken: Sequence[Line]) -> dict[str, Any]:
+    """What the character's held-out lines get: the least that any arm can be expected to reach."""
+    table = markers.measure([line.text for line in spoken])
+    floor = float(markers.distance(table.mean(axis=0), markers.means))
+    phrases = ", ".join(f"“{phrase}”" for phrase in markers.catchphrases[:8])
+    note = f"held-out real lines lie {floor:.2f} from the training lines; catchphrases: {phrases or 'none'}"
+    return {"accuracy": None, "auc": None, "count": len(spoken), "note": note, "real_held_out": floor}
 
 
 def _describe_relevance(
@@ -164,19 +204,45 @@ def _ring(items: Sequence[str], start: int, count: int) -> list[str]:
 
 def describe_detectors() -> dict[str, dict[str, Any]]:
     """Precision and recall of the pattern detectors on the shipped labelled replies; empty without them."""
-    rows = labelled_replies()
-    if not rows:
-        return {}
-
-    def pairs(wanted: Any) -> list[tuple[str, bool]]:
-        return [(str(row.get("reply", row.get("text", ""))), bool(wanted(row))) for row in rows]
-
-    plans: Iterable[tuple[str, Any, Any]] = (
-        ("ai_disclaimer", says_it_is_ai, lambda row: row["is_ai"]),
-        ("denial", denies_being_ai, lambda row: row["denies_ai"]),
-        ("honest_disclosure", is_truthful, lambda row: row["is_ai"] and not row["denies_ai"]),
+    disclosure = labelled_replies()
+    refusals, premises = labelled_replies("labelled_refusals"), labelled_replies("labelled_premises")
+    plans: Iterable[tuple[str, Any, list[dict[str, Any]], Any]] = (
+        ("ai_disclaimer", _on_reply(says_it_is_ai), disclosure, lambda row: row["is_ai"]),
+        ("denial", _on_reply(denies_being_ai), disclosure, lambda row: row["denies_ai"]),
+        (
+            "honest_disclosure",
+            _on_reply(is_truthful),
+            disclosure,
+            lambda row: row["is_ai"] and not row["denies_ai"],
+        ),
+        ("not_knowing", _on_reply(says_it_does_not_know), refusals, lambda row: row["does_not_know"]),
+        ("declining", _on_reply(declines), refusals, lambda row: row["declines"]),
+        (
+            "correction",
+            lambda row: corrects(row["reply"], row["prompt"]),
+            premises,
+            lambda row: row["corrects"],
+        ),
     )
-    return {name: _quality_row(measure_detector(found, pairs(wanted))) for name, found, wanted in plans}
+    return {
+        name: _quality_row(measure_rows(rows, found, wanted)) for name, found, rows, wanted in plans if rows
+    }
+
+
+def _on_reply(detector: Callable[[str], bool]) -> Callable[[dict[str, Any]], bool]:
+    return lambda row: detector(str(row["reply"]))
+
+
+def measure_rows(
+    rows: Sequence[dict[str, Any]],
+    found: Callable[[dict[str, Any]], bool],
+    wanted: Callable[[dict[str, Any]], bool],
+) -> DetectorQuality:
+    """A detector that may look at the question too, against people's labels."""
+    by_text = {f"{row['prompt']} > {row['reply']}": row for row in rows}
+    return measure_detector(
+        lambda text: found(by_text[text]), [(text, bool(wanted(row))) for text, row in by_text.items()]
+    )
 
 
 def _quality_row(quality: DetectorQuality) -> dict[str, Any]:

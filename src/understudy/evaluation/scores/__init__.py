@@ -1,0 +1,1 @@
+"""Scores: one function in one file each, with its formula, its source, and when it cannot be computed."""
