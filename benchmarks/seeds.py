@@ -53,7 +53,7 @@ def make_row(voice: Voice, base: object, number: int, seeded: bool = True) -> Ro
 
 def speak(rows: list[Row], chance: random.Random) -> None:
     """Speak rows that join a few at a time until all are finished."""
-    batch, waiting = CountingBatch(rows[0].voice, rows[0].preamble), list(rows)
+    batch, waiting = CountingBatch(rows[0].voice.base, rows[0].preamble), list(rows)
     while waiting or batch.active:
         free = MAX_ROWS - batch.active
         if waiting and free and (not batch.active or chance.random() < 0.3):

@@ -72,7 +72,7 @@ def test_joined_and_cached_rows_speak_as_the_plain_model(
     files = check_base(directory)
     plain = load_base(files, choose_placement(files.parameters))
     rows = rows_of(voice, TEXTS)
-    batch, spoken = Batch(voice, voice.preambles.empty), {}
+    batch, spoken = Batch(voice.base), {}
     batch.admit(rows[:2])
     note_tokens(rows, spoken)
     for step in range(20):
@@ -95,9 +95,10 @@ def test_a_stored_prefix_changes_no_logits(architecture: str, tiny_model: Callab
     generator = torch.Generator().manual_seed(3)
     common = torch.randint(10, 300, (90,), generator=generator).tolist()
     endings = [torch.randint(10, 300, (n,), generator=generator).tolist() for n in (1, 7, 20)]
-    sequences = [Sequence_(common + end, [90 + len(end) - 1]) for end in endings]
+    empty = voice.preambles.empty
+    sequences = [Sequence_(common + end, [90 + len(end) - 1], voice, empty) for end in endings]
     for _ in range(2):  # the first time it is read and stored, the second time only used
-        for members, parts, _layers in read(voice, voice.preambles.empty, sequences, keep=True):
+        for members, parts, _layers in read(sequences, keep=True):
             for member, logits in zip(members, parts, strict=True):
                 expected = plain(input_ids=torch.tensor([sequences[member].ids])).logits[0, -1:]
                 torch.testing.assert_close(logits, expected, atol=2e-4, rtol=1e-4)
@@ -114,7 +115,7 @@ def test_logprobs_of_spoken_tokens_equal_those_of_one_pass(tiny_model: Callable[
     )
     prompt = voice.renderer.prompt(request.messages).ids
     rows = make_rows(request, prompt, voice, 25)
-    batch, spoken = Batch(voice, voice.preambles.empty), {}
+    batch, spoken = Batch(voice.base), {}
     for row in rows:
         row.request = ChatRequest(row.index, Path(), None, request.messages, logprobs=True)
     batch.admit(rows)
@@ -126,7 +127,7 @@ def test_logprobs_of_spoken_tokens_equal_those_of_one_pass(tiny_model: Callable[
         noted = [note["logprob"] for note in row.text.take(final=True)[1]]
         tokens = spoken[row.index]
         places = list(range(len(prompt) - 1, len(prompt) + len(tokens) - 1))
-        ((_, (logits,), _),) = read(voice, voice.preambles.empty, [Sequence_(prompt + tokens, places)])
+        ((_, (logits,), _),) = read([Sequence_(prompt + tokens, places, voice, voice.preambles.empty)])
         expected = torch.log_softmax(logits, -1)[range(len(tokens)), tokens]
         torch.testing.assert_close(torch.tensor(noted), expected, atol=1e-4, rtol=1e-4)
         assert len(noted) == len(tokens) == row.written
@@ -153,7 +154,7 @@ def test_a_shared_system_prompt_changes_nothing_that_is_said(
     shares = architecture not in ("gemma2", "gemma3_text", "mistral")  # their attention slides
     assert (rows[0].preamble.length > 30) == shares
     assert len({id(row.preamble) for row in rows}) == 1
-    batch, spoken = Batch(voice, rows[0].preamble), {}
+    batch, spoken = Batch(voice.base, rows[0].preamble), {}
     batch.admit(rows[:2])
     note_tokens(rows, spoken)
     for step in range(16):

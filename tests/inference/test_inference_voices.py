@@ -67,11 +67,7 @@ def expected_score(base: Path, adapter: Path | None) -> float:
     return float(chosen[[label != -100 for label in example.labels[1:]]].sum())
 
 
-@pytest.mark.parametrize("merge_below", [0, 2**40], ids=["beside the base", "merged"])
-def test_each_voice_is_itself_in_any_order(
-    merge_below: int, tiny_model, adapters: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(voices_module, "_MERGE_BELOW_BYTES", merge_below)
+def test_each_voice_is_itself_in_any_order(tiny_model, adapters: list[Path]) -> None:
     base, voices = tiny_model("llama"), Voices()
     order = [None, adapters[0], adapters[1], None, adapters[0], adapters[2], None, adapters[1]]
     values = [score(voices.get(base, adapter)) for adapter in order]
@@ -80,14 +76,33 @@ def test_each_voice_is_itself_in_any_order(
     assert len({round(value, 2) for value in values}) == 4
 
 
-def test_the_least_recently_used_voice_leaves_and_comes_back(
-    tiny_model, adapters: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(voices_module, "_MERGE_BELOW_BYTES", 0)
-    monkeypatch.setattr(voices_module, "_KEPT_VOICES", 2)
-    base, voices = tiny_model("llama"), Voices()
+@pytest.mark.parametrize("kind", [{"use_rslora": True}, {"use_dora": True}, {"rank_pattern": {"q_proj": 2}}])
+def test_other_kinds_of_lora_speak_as_peft_does(tiny_model, tmp_path: Path, kind: dict[str, object]) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    base = tiny_model("llama")
+    files = check_base(base)
+    config = LoraConfig(r=4, lora_alpha=8, target_modules=["q_proj", "down_proj"], **kind)
+    with torch.inference_mode(False):
+        tuned = get_peft_model(load_base(files, choose_placement(files.parameters)), config)
+        for name, parameter in tuned.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.2)
+    tuned.save_pretrained(tmp_path)
+    found = score(Voices().get(base, tmp_path))
+    assert found == pytest.approx(expected_score(base, tmp_path), abs=2e-3)
+    assert found != pytest.approx(expected_score(base, None), abs=0.1)
+
+
+def test_the_least_recently_used_voice_leaves_and_comes_back(tiny_model, adapters: list[Path]) -> None:
+    base = tiny_model("llama")
+    one = Voices().get(base, adapters[0])
+    alone = one.size_bytes
+    score(one)
+    assert one.size_bytes > alone > 0  # the prompt that was read counts as well
+    voices = Voices(kept_bytes=2 * one.size_bytes + alone - 1)
     first = [score(voices.get(base, adapter)) for adapter in adapters]
-    assert len(voices._voices) == 2
+    assert [voice.adapter.directory for voice in voices._voices.values()] == adapters[1:]
     assert [score(voices.get(base, adapter)) for adapter in adapters] == pytest.approx(first)
     assert score(voices.get(base, None)) == pytest.approx(expected_score(base, None), abs=2e-3)
 

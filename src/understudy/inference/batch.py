@@ -1,17 +1,17 @@
-"""Batch: rows of one voice that are spoken together; rows join and leave between steps."""
+"""Batch: rows of one base that are spoken together, whoever speaks; they join and leave between steps."""
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from understudy.inference.cache import join_rows, layers_of, new_cache
+from understudy.inference.cache import Layers, join_rows, layers_of, new_cache
 from understudy.inference.preamble import Preamble
-from understudy.inference.reading import read_prompts
+from understudy.inference.reading import Sequence_, read_prompts
 from understudy.inference.request import ChatRequest
 from understudy.inference.sampling import Choice, Sampler, choose_tokens, token_logprobs
 from understudy.inference.text import ReplyText
-from understudy.inference.voices import Voice
+from understudy.inference.voices import Base, Voice
 
 if TYPE_CHECKING:
     import torch
@@ -34,6 +34,7 @@ class Row:
     sampler: Sampler
     text: ReplyText
     waiting_since: float = field(default_factory=time.monotonic)
+    shares: bool = True  # whether its batch keeps the preamble once for all
     position: int = 0
     tokens: list[int] = field(default_factory=list)  # written so far
     finish_reason: str | None = None
@@ -46,8 +47,9 @@ class Row:
 
     @property
     def size(self) -> int:
-        """Positions of its own that the row may come to occupy."""
-        return len(self.prompt) + self.room + self.written
+        """Positions that the row may come to occupy, a shared preamble left out."""
+        shared = self.preamble.length if self.shares else 0
+        return self.preamble.length - shared + len(self.prompt) + self.room + self.written
 
     @property
     def active(self) -> bool:
@@ -74,14 +76,19 @@ def make_rows(request: ChatRequest, prompt: list[int], voice: Voice, room: int) 
 
 
 class Batch:
-    """The rows of one voice under one preamble, their cache, and one step at a time.
+    """The rows of one base, their cache, and one step at a time.
 
     Columns are padded on the left: a row that joins is moved to the right edge, so its positions
     stay contiguous and any attention window stays right.
+
+    Args:
+        base: Whose rows these are; each speaks with the adapter of its own voice.
+        preamble: What all rows begin with, kept once for all; they are then of one voice. Without
+            it, rows of any voice may join, and one that has a preamble brings a copy along.
     """
 
-    def __init__(self, voice: Voice, preamble: Preamble) -> None:
-        self.voice = voice
+    def __init__(self, base: Base, preamble: Preamble | None = None) -> None:
+        self.base = base
         self.preamble = preamble
         self.rows: list[Row] = []
         self._cache: Any = None
@@ -96,24 +103,40 @@ class Batch:
         import torch
 
         self.compact(force=True)
-        prompts: dict[tuple[int, ...], int] = {}
+        prompts: dict[tuple[Any, ...], int] = {}
+        sequences: list[Sequence_] = []
+        places = []
         for row in rows:
-            prompts.setdefault(tuple(row.prompt), len(prompts))
-        results = read_prompts(self.voice, self.preamble, [list(ids) for ids in prompts])
-        order = [prompts[tuple(row.prompt)] for row in rows]
-        parts = [results[place][1] for place in order]
+            key = (id(row.voice), id(row.preamble), *row.prompt)
+            if key not in prompts:
+                prompts[key] = len(sequences)
+                sequences.append(Sequence_(row.prompt, [len(row.prompt) - 1], row.voice, row.preamble))
+            places.append(prompts[key])
+        results = read_prompts(sequences)
+        parts = [self._with_preamble(row, results[place][1]) for row, place in zip(rows, places, strict=True)]
         old = [layers_of(self._cache)] if self.rows else []
         joined = join_rows([*old, *parts])
         width = joined[0][0].shape[2]
-        mask = torch.zeros((len(self.rows) + len(rows), width), dtype=torch.bool, device=self.voice.device)
+        mask = torch.zeros((len(self.rows) + len(rows), width), dtype=torch.bool, device=self.base.device)
         if self._mask is not None and self.rows:
             mask[: len(self.rows), width - self._mask.shape[1] :] = self._mask
-        for place, row in enumerate(rows, len(self.rows)):
-            mask[place, width - len(row.prompt) :] = True
-            row.position = self.preamble.length + len(row.prompt)
+        for place, (row, part) in enumerate(zip(rows, parts, strict=True), len(self.rows)):
+            mask[place, width - part[0][0].shape[2] :] = True
+            row.position = row.preamble.length + len(row.prompt)
         self._cache, self._mask = new_cache(joined), mask
         self.rows += rows
-        self._choose(torch.cat([results[place][0] for place in order]), list(rows))
+        self._choose(torch.cat([results[place][0] for place in places]), list(rows))
+
+    def _with_preamble(self, row: Row, layers: Layers) -> Layers:
+        """What the row keeps of its own: its preamble too, unless that is kept for all rows."""
+        import torch
+
+        if row.preamble is self.preamble or row.preamble.layers is None:
+            return layers
+        return [
+            (torch.cat([before[0], own[0]], 2), torch.cat([before[1], own[1]], 2))
+            for before, own in zip(row.preamble.layers, layers, strict=True)
+        ]
 
     def step(self) -> list[Row]:
         """Write one token in every row. Returns the rows that took part."""
@@ -122,13 +145,14 @@ class Batch:
         self.compact()
         if not self.rows or self._mask is None:
             return []
-        device = self.voice.device
+        device = self.base.device
         tokens = torch.tensor([row.tokens[-1:] or [0] for row in self.rows], device=device)
         positions = torch.tensor([[row.position] for row in self.rows], device=device)
         self._mask = torch.cat([self._mask, self._mask.new_ones((len(self.rows), 1))], 1)
-        logits = self.voice.logits(
+        logits = self.base.logits(
             tokens,
             torch.ones_like(tokens, dtype=torch.bool),
+            [row.voice.adapter for row in self.rows],
             self.preamble,
             attention_mask=self._mask.long(),
             position_ids=positions,
@@ -146,13 +170,13 @@ class Batch:
     def _choose(self, logits: "torch.Tensor", rows: list[Row]) -> None:
         if not rows:
             return
-        choice = choose_tokens(logits, [row.sampler for row in rows], self.voice.slack)
+        choice = choose_tokens(logits, [row.sampler for row in rows], self.base.slack)
         tokens = self._settled(choice, rows)
         notes = self._notes(logits, rows, tokens)
         for row, token, note in zip(rows, tokens, notes, strict=True):
             if row.sampler.penalised:
                 row.sampler.counts[token] += 1
-            _take(row, token, self.voice, note)
+            _take(row, token, row.voice, note)
 
     def _settled(self, choice: Choice, rows: list[Row]) -> list[int]:
         """Choose again, from a reading of its own, where rounding could have decided.
@@ -165,9 +189,9 @@ class Batch:
         for place in choice.close:
             row = rows[place]
             if row.sampler.repeatable:
-                ids = [*self.preamble.ids, *row.prompt, *row.tokens]
+                ids = [*row.preamble.ids, *row.prompt, *row.tokens]
                 noise = None if choice.noise is None else choice.noise[place : place + 1]
-                again = choose_tokens(self.voice.logits_alone(ids), [row.sampler], noise=noise)
+                again = choose_tokens(row.voice.logits_alone(ids), [row.sampler], noise=noise)
                 tokens[place] = again.tokens[0]
         return tokens
 
@@ -181,8 +205,9 @@ class Batch:
         chosen = [tokens[place] for place in wanting]
         own, others = token_logprobs(logits[wanting], chosen, top)
         for place, token, value, pairs in zip(wanting, chosen, own, others, strict=True):
-            alternatives = [_named(self.voice, t, v) for t, v in pairs[: rows[place].request.top_logprobs]]
-            notes[place] = {**_named(self.voice, token, value), "top_logprobs": alternatives}
+            row = rows[place]
+            alternatives = [_named(row.voice, t, v) for t, v in pairs[: row.request.top_logprobs]]
+            notes[place] = {**_named(row.voice, token, value), "top_logprobs": alternatives}
         return notes
 
     def compact(self, force: bool = False) -> None:
@@ -196,7 +221,7 @@ class Batch:
         if self._mask is None or gone == 0 or not (force or gone * 4 >= len(self.rows)):
             return
         kept = [place for place, row in enumerate(self.rows) if row.active]
-        place = torch.tensor(kept, device=self.voice.device)
+        place = torch.tensor(kept, device=self.base.device)
         mask = self._mask[place]
         first = int(mask.any(0).int().argmax())
         layers = [(k[place, :, first:], v[place, :, first:]) for k, v in layers_of(self._cache)]

@@ -2,12 +2,15 @@
 
 import queue
 import sys
+import threading
 import time
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from understudy.errors import ModelError, RenderingError, UnderstudyError
+from understudy.inference.adapter import Adapter, read_adapter
 from understudy.inference.batch import MAX_ROWS, Batch, Row, make_rows
 from understudy.inference.channel import Channel
 from understudy.inference.memory import device_memory_bytes
@@ -23,19 +26,31 @@ _PATIENCE_SECONDS = 0.03
 _JOIN_AT_ONCE = 4
 _SCORES_AT_ONCE = 32
 
+# A row much longer than its neighbours makes each of their steps as long as its own.
+_LONG_TOKENS = 512
+
 Key = tuple[Path, Path | None]
-Lane = tuple[int, int]  # voice and preamble: rows of one lane can share a batch
+Lane = tuple[int, int, bool]  # base, preamble kept once for all or 0, long: rows of one lane share a batch
+
+
+@dataclass(frozen=True)
+class _AdapterRead:
+    """An adapter that was read in another thread, or why it could not be."""
+
+    key: Key
+    found: Adapter | Exception
 
 
 class Engine:
     """Everything in flight. One thread runs it; requests come through ``inbox``."""
 
     def __init__(self, channel: Channel) -> None:
-        self.inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Request | _AdapterRead] = queue.SimpleQueue()
         self._channel = channel
         self._voices = Voices()
         self._waiting: dict[Lane, list[Row]] = {}
         self._scores: dict[Key, list[ScoreRequest]] = {}
+        self._loading: dict[Key, list[ChatRequest]] = {}  # until their adapter is read
         self._batches: dict[Lane, Batch] = {}
         self._open_rows: dict[Any, int] = {}  # request id -> rows that are not finished
 
@@ -66,6 +81,9 @@ class Engine:
             idle = False
             if isinstance(request, Shutdown):
                 return False
+            if isinstance(request, _AdapterRead):
+                self._go_on(request)
+                continue
             try:
                 self._accept(request)
             except Exception as error:
@@ -80,6 +98,9 @@ class Engine:
             self._accept_chat(request)
 
     def _accept_chat(self, request: ChatRequest) -> None:
+        if request.adapter is not None and self._voices.waits_for(request.base, request.adapter):
+            self._read_beside(request, request.adapter)
+            return
         voice = self._voices.get(request.base, request.adapter)
         prompt = voice.renderer.prompt(request.messages).ids
         left = voice.limit - len(prompt)
@@ -94,7 +115,56 @@ class Engine:
         rows = make_rows(request, prompt, voice, room)
         self._channel.send(id=request.id, event="start", prompt_tokens=len(prompt))
         self._open_rows[request.id] = len(rows)
-        self._waiting.setdefault((id(voice), id(rows[0].preamble)), []).extend(rows)
+        self._waiting.setdefault(self._lane(rows), []).extend(rows)
+
+    def _read_beside(self, request: ChatRequest, adapter: Path) -> None:
+        """Read an adapter in a thread of its own, so that those who speak do not wait for the disk."""
+        key = (request.base, request.adapter)
+        self._loading.setdefault(key, []).append(request)
+        if len(self._loading[key]) > 1:
+            return
+
+        def work() -> None:
+            try:
+                found: Adapter | Exception = read_adapter(adapter)
+            except Exception as error:
+                found = error
+            self.inbox.put(_AdapterRead(key, found))
+
+        threading.Thread(target=work, daemon=True).start()
+
+    def _go_on(self, read: _AdapterRead) -> None:
+        """Accept what waited for an adapter."""
+        if isinstance(read.found, Adapter):
+            self._voices.hand_over(read.key[0], read.found)
+        for request in self._loading.pop(read.key, []):
+            try:
+                if isinstance(read.found, Exception):
+                    raise read.found
+                self._accept_chat(request)
+            except Exception as error:
+                self._fail(request.id, error)
+
+    def _lane(self, rows: list[Row]) -> Lane:
+        """Which batch the rows of a request join.
+
+        A long system prompt that several conversations have in common is worth a batch of its own,
+        which keeps it once for all rows. Where a conversation would be alone with its prompt while
+        others of this base speak, it joins these instead.
+        """
+        row = rows[0]
+        base = row.voice.base
+        if row.preamble.layers is not None:
+            in_flight = [r for lane in self._waiting.values() for r in lane]
+            in_flight += [r for batch in self._batches.values() for r in batch.rows if r.active]
+            others = any(r.voice.base is base for r in in_flight)
+            company = len(rows) > 1 or any(r.preamble is row.preamble for r in in_flight)
+            if company or not others:
+                return (id(base), id(row.preamble), False)
+        for one in rows:
+            one.shares = False
+        length = row.preamble.length + len(row.prompt)
+        return (id(base), 0 if base.mixes else id(row.voice), length >= _LONG_TOKENS)
 
     def _cancel(self, request_id: Any) -> None:
         """Stop a request; one that is unknown or finished is not an error."""
@@ -104,6 +174,9 @@ class Engine:
         for batch in self._batches.values():
             for row in batch.rows:
                 row.dropped = row.dropped or row.request.id == request_id
+        for waiting in self._loading.values():
+            known = known or any(request.id == request_id for request in waiting)
+            waiting[:] = [request for request in waiting if request.id != request_id]
         for key, requests in list(self._scores.items()):
             known = known or any(request.id == request_id for request in requests)
             self._scores[key] = [request for request in requests if request.id != request_id]
@@ -155,7 +228,7 @@ class Engine:
         try:
             joining = self._joining(lane, batch)
             if joining:
-                batch = batch or self._batches.setdefault(lane, Batch(joining[0].voice, joining[0].preamble))
+                batch = batch or self._batches.setdefault(lane, _batch_for(joining[0]))
                 batch.admit(joining)
                 self._report(batch, joining)
             if batch is not None:
@@ -185,9 +258,9 @@ class Engine:
 
     def _fitting(self, active: list[Row], candidates: list[Row]) -> list[Row]:
         """As many rows as the cache has memory for; a lone row is always tried."""
-        voice = candidates[0].voice
-        memory = device_memory_bytes(voice.device.type) // 4
-        most = memory // max(1, voice.cache_bytes_per_token())
+        base = candidates[0].voice.base
+        memory = device_memory_bytes(base.device.type) // 4
+        most = memory // max(1, base.cache_bytes_per_token())
         chosen: list[Row] = []
         for row in candidates:
             sizes = [r.size for r in (*active, *chosen, row)]
@@ -233,6 +306,10 @@ class Engine:
         if not self._open_rows[request_id]:
             del self._open_rows[request_id]
             self._channel.send(id=request_id, event="done")
+
+
+def _batch_for(row: Row) -> Batch:
+    return Batch(row.voice.base, row.preamble if row.shares and row.preamble.layers is not None else None)
 
 
 def _describe(error: Exception) -> RequestFailed:

@@ -68,6 +68,12 @@ class PreambleShelf:
         self._shelf.move_to_end(key)
         return self._shelf[key]
 
+    @property
+    def size_bytes(self) -> int:
+        """What is kept in all, with what conversations went on from it."""
+        kept = [self.empty, *(preamble for preamble in self._shelf.values() if preamble is not self.empty)]
+        return sum(preamble.size_bytes + preamble.prefixes.size_bytes for preamble in kept)
+
     def _bytes(self) -> int:
         return sum(preamble.size_bytes for preamble in self._shelf.values())
 

@@ -31,6 +31,10 @@ class PrefixStore:
     def __init__(self) -> None:
         self._stored: OrderedDict[tuple[int, ...], StoredPrefix] = OrderedDict()
 
+    @property
+    def size_bytes(self) -> int:
+        return sum(stored.size_bytes for stored in self._stored.values())
+
     def best(self, ids: Sequence[int], most: int) -> tuple[StoredPrefix | None, int]:
         """The stored prefix that shares most with ``ids``, and how many tokens (at most ``most``)."""
         found, length = None, MIN_PREFIX_TOKENS - 1

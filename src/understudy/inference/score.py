@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-from understudy.inference.preamble import Preamble
 from understudy.inference.reading import Sequence_, read
 from understudy.inference.request import RequestFailed, ScoreRequest
 from understudy.inference.voices import Voice
@@ -22,7 +21,7 @@ def score_batch(voice: Voice, requests: Sequence[ScoreRequest]) -> list[list[dic
         why it failed.
     """
     results: list[Any] = []
-    sequences: list[tuple[Preamble, Sequence_]] = []
+    sequences: list[Sequence_] = []
     jobs: list[tuple[int, int, Any]] = []  # (request, message, where in which sequence)
     for number, request in enumerate(requests):
         try:
@@ -31,13 +30,13 @@ def score_batch(voice: Voice, requests: Sequence[ScoreRequest]) -> list[list[dic
             results.append(failure)
             continue
         results.append([])
-        for preamble, sequence, turns in plan:
+        for sequence, turns in plan:
             jobs += [(number, turn.position, (len(sequences), turn)) for turn in turns]
-            sequences.append((preamble, sequence))
-    values = _token_logprobs(voice, sequences)
+            sequences.append(sequence)
+    values = _token_logprobs(sequences)
     for number, position, (place, turn) in jobs:
-        preamble, sequence = sequences[place]
-        first = sequence.wanted.index(turn.first - 1 - preamble.length)
+        sequence = sequences[place]
+        first = sequence.wanted.index(turn.first - 1 - sequence.preamble.length)
         total = sum(values[place][first : first + turn.end - turn.first])
         content = _text_of(requests[number].messages[position].get("content"))
         row = {"index": position, "logprob": total, "tokens": turn.end - turn.first}
@@ -48,7 +47,7 @@ def score_batch(voice: Voice, requests: Sequence[ScoreRequest]) -> list[list[dic
     return results
 
 
-def _plan(voice: Voice, request: ScoreRequest) -> list[tuple[Preamble, Sequence_, list[Any]]]:
+def _plan(voice: Voice, request: ScoreRequest) -> list[tuple[Sequence_, list[Any]]]:
     from understudy.errors import RenderingError
 
     messages = [{**m, "weight": 1} if m.get("role") == "assistant" else m for m in request.messages]
@@ -74,7 +73,8 @@ def _plan(voice: Voice, request: ScoreRequest) -> list[tuple[Preamble, Sequence_
             shared = found.begins(example.ids) and places[0] >= found.length
             preamble = found if shared else voice.preambles.empty
             own = [place - preamble.length for place in places]
-            plan.append((preamble, Sequence_(example.ids[preamble.length :], own), example.turns))
+            ids = example.ids[preamble.length :]
+            plan.append((Sequence_(ids, own, voice, preamble), example.turns))
     return plan
 
 
@@ -84,18 +84,15 @@ def _text_of(content: Any) -> str:
     return content if isinstance(content, str) else ""
 
 
-def _token_logprobs(voice: Voice, sequences: list[tuple[Preamble, Sequence_]]) -> list[list[float]]:
+def _token_logprobs(sequences: list[Sequence_]) -> list[list[float]]:
     """For each sequence the log-probability of the token after each wanted position."""
     import torch
 
     values: list[list[float]] = [[] for _ in sequences]
-    for preamble in {id(p): p for p, _ in sequences}.values():
-        places = [place for place, (p, _) in enumerate(sequences) if p is preamble]
-        chosen = [sequences[place][1] for place in places]
-        for members, parts, _ in read(voice, preamble, chosen):
-            for member, logits in zip(members, parts, strict=True):
-                sequence = chosen[member]
-                following = torch.tensor([sequence.ids[place + 1] for place in sequence.wanted])
-                found = torch.log_softmax(logits, -1).gather(-1, following.to(logits.device)[:, None])
-                values[places[member]] = found[:, 0].double().tolist()
+    for members, parts, _ in read(sequences):
+        for member, logits in zip(members, parts, strict=True):
+            sequence = sequences[member]
+            following = torch.tensor([sequence.ids[place + 1] for place in sequence.wanted])
+            found = torch.log_softmax(logits, -1).gather(-1, following.to(logits.device)[:, None])
+            values[member] = found[:, 0].double().tolist()
     return values

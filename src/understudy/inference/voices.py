@@ -1,16 +1,16 @@
 """Voices: bases and the adapters that speak through them, loaded on demand, least recently used leaves.
 
-Weights of a base are in memory once. A small base gets a merged copy for each adapter, because
-one extra product per layer costs more than the copy; a large one keeps its adapters beside it.
+Weights of a base are in memory once, its adapters beside it, so that the characters of a cast can
+share a batch. Only an adapter that is more than pairs of matrices gets a merged copy of the base.
 """
 
-import copy
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.errors import ModelError
+from understudy.inference.adapter import ADAPTER_WEIGHTS, Adapter, read_adapter
 from understudy.inference.base import (
     BaseFiles,
     Placement,
@@ -23,34 +23,42 @@ from understudy.inference.cache import Layers, keeps_whole_layers, layers_of, ne
 from understudy.inference.head import selected_head
 from understudy.inference.memory import device_memory_bytes
 from understudy.inference.preamble import Preamble, PreambleShelf
-from understudy.inference.sealed import MANIFEST, check_sealed
 from understudy.inference.shared_attention import can_share, has_windows, share_attention, shared_preamble
+from understudy.inference.stage import Stage
 
 if TYPE_CHECKING:
     from understudy.rendering import Renderer
 
-__all__ = ["Voice", "Voices"]
+__all__ = ["Base", "Voice", "Voices"]
 
-_MERGE_BELOW_BYTES = 256 * 2**20
+Key = tuple[Any, ...]
+
 _KEPT_BASES = 2
-_KEPT_VOICES = 32
 # By how much a logit may differ with what shares its batch, as a share of the largest: eight
 # times what was seen on the embedded model.
 _FP32_SLACK = 1e-5
-_ADAPTER_WEIGHTS = "adapter_model.safetensors"
+# Where a configuration has one of these, tokens are routed, and a layer no longer sees whose row is whose.
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 
 
-class _Base:
-    """A base in memory and the adapters beside it."""
+class Base:
+    """A base in memory, and the stage on which its adapters speak.
 
-    def __init__(self, files: BaseFiles) -> None:
+    Attributes:
+        mixes: Whether rows of several adapters can share a batch.
+    """
+
+    def __init__(self, files: BaseFiles, merged: Path | None = None) -> None:
         from understudy.rendering import Renderer
 
         self.renderer = Renderer.load(files.directory)
         self.placement = choose_placement(files.parameters)
         _refuse_if_too_large(files, self.placement)
         self.model: Any = load_base(files, self.placement)
-        layer_types = set(getattr(self.model.config.get_text_config(), "layer_types", None) or ())
+        if merged is not None:
+            self.model = _merged(self.model, merged)
+        config = self.model.config.get_text_config()
+        layer_types = set(getattr(config, "layer_types", None) or ())
         if layer_types - {"full_attention", "sliding_attention", "chunked_attention"}:
             raise ModelError(
                 f"{files.directory}: its layers ({', '.join(sorted(layer_types))}) keep a state that "
@@ -64,71 +72,78 @@ class _Base:
         self.shares = can_share(self.model)
         if self.shares:
             share_attention(self.model)
-        self.merges = files.parameters * self.placement.dtype.itemsize <= _MERGE_BELOW_BYTES
-        self.tuned: Any = None  # a PeftModel around the model, once an unmerged adapter was asked for
-        self.active: str | None = None
+        self.device = self.placement.device
+        self.dtype_bytes = self.placement.dtype.itemsize
+        self.slack = _FP32_SLACK if self.dtype_bytes == 4 else 0.0
+        self.head = self.model.get_output_embeddings()
+        self.limit = context_limit(self.model.config)
+        self.heads = int(config.num_attention_heads)
+        self.mixes = not any(getattr(config, name, None) for name in _EXPERTS)
+        self.stage = Stage(self.model)
 
-    def merged(self, adapter: Path) -> Any:
-        """A copy of the base with the adapter's products added to its weights."""
-        from peft import PeftModel
+    def logits(
+        self,
+        ids: Any,
+        selected: Any,
+        adapters: Sequence[Adapter | None],
+        preamble: Preamble | None = None,
+        **reading: Any,
+    ) -> Any:
+        """Run the model and apply its head to the selected positions alone.
 
-        return PeftModel.from_pretrained(copy.deepcopy(self.model), str(adapter)).merge_and_unload().eval()
+        Args:
+            ids: ``[R, T]``, what follows the preamble.
+            selected: Boolean ``[R, T]`` with N true entries.
+            adapters: R of them: with which each row is read; ``None`` is the bare base.
+            preamble: What every row begins with.
+            reading: Cache, mask and positions as transformers names them.
 
-    def add(self, name: str, adapter: Path) -> None:
-        """Load an adapter beside the base."""
-        from peft import PeftModel
+        Returns:
+            ``[N, V]`` in fp32, rows in order.
+        """
+        layers = None if preamble is None else preamble.layers
+        with self.stage.cast(adapters), selected_head(self.head, selected), shared_preamble(layers):
+            return self.model(input_ids=ids, **reading).logits[0].float()
 
-        if self.tuned is None:
-            self.tuned = PeftModel.from_pretrained(self.model, str(adapter), adapter_name=name).eval()
-            self.active = name
-        else:
-            self.tuned.load_adapter(str(adapter), adapter_name=name)
+    def cache_bytes_per_token(self) -> int:
+        """Size of keys and values of one position."""
+        config = self.model.config.get_text_config()
+        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        return int(2 * config.num_hidden_layers * heads * size * self.dtype_bytes)
 
-    def remove(self, name: str) -> None:
-        """Forget an adapter that lay beside the base."""
-        if self.tuned is not None:
-            self.activate(None)
-            self.tuned.delete_adapter(name)
 
-    def activate(self, name: str | None) -> None:
-        """Switch to an adapter beside the base, or to the bare base."""
-        if self.tuned is None or name == self.active:
-            return
-        if name is None:
-            self.tuned.base_model.disable_adapter_layers()
-        else:
-            self.tuned.base_model.enable_adapter_layers()
-            self.tuned.set_adapter(name)
-            self.tuned.requires_grad_(False)
-        self.active = name
+def _merged(model: Any, adapter: Path) -> Any:
+    """The model with the adapter's products added to its weights."""
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(model, str(adapter)).merge_and_unload().eval()
+    except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
+        first = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(
+            f"{adapter}: this adapter does not fit the base ({first}). Use the base that it was trained on."
+        ) from error
 
 
 class Voice:
-    """One base with one adapter, or without: what a batch speaks with."""
+    """One base with one adapter, or without."""
 
-    def __init__(self, base: _Base, adapter: Path | None, name: str | None) -> None:
-        merged = adapter is not None and base.merges
-        self._base = base
-        self._name = None if merged else name
-        self._model: Any = base.merged(adapter) if merged and adapter is not None else base.model
-        if adapter is not None and name is not None and not merged:
-            base.add(name, adapter)
+    def __init__(self, base: Base, adapter: Adapter | None) -> None:
+        self.base = base
+        self.adapter = adapter
         self.renderer: Renderer = base.renderer
-        self.device = base.placement.device
-        self.dtype_bytes = base.placement.dtype.itemsize
-        self.slack = _FP32_SLACK if self.dtype_bytes == 4 else 0.0
-        self.head = self._model.get_output_embeddings()
-        self.limit = context_limit(self._model.config)
-        self.heads = int(self._model.config.get_text_config().num_attention_heads)
+        self.device = base.device
+        self.limit = base.limit
         self.control_ids = self.renderer.tokenizer.control_ids
         self.stop_ids = self.renderer.stop_ids
         self.preambles = PreambleShelf(self._read_preamble)
         self._bytes: dict[int, bytes] = {}
 
-    def close(self) -> None:
-        """Let go of what only this voice used."""
-        if self._name is not None:
-            self._base.remove(self._name)
+    @property
+    def size_bytes(self) -> int:
+        """What this voice holds beside its base: its adapter, and the prompts that it has read."""
+        return self.preambles.size_bytes + (self.adapter.size_bytes if self.adapter else 0)
 
     def token_bytes(self, token: int) -> bytes:
         """Bytes that a token adds to a reply; control tokens add none."""
@@ -138,61 +153,43 @@ class Voice:
             self._bytes[token] = found
         return found
 
-    def cache_bytes_per_token(self) -> int:
-        """Size of keys and values of one position."""
-        config = self._model.config.get_text_config()
-        heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        return int(2 * config.num_hidden_layers * heads * size * self.dtype_bytes)
-
     def preamble(self, messages: Sequence[Mapping[str, Any]]) -> Preamble:
         """The part of the prompt that other conversations share, read and kept; or the empty one."""
-        if not self._base.shares:
+        if not self.base.shares:
             return self.preambles.empty
         return self.preambles.find(self.renderer, messages)
 
     def _read_preamble(self, ids: Sequence[int]) -> Layers:
-        import torch
-
-        row = torch.tensor([list(ids)], device=self.device)
-        last = torch.zeros(row.shape, dtype=torch.bool, device=self.device)
-        last[0, -1] = True
         cache = new_cache()
-        self.logits(row, last, self.preambles.empty, past_key_values=cache, use_cache=True)
+        self._read_alone(ids, past_key_values=cache, use_cache=True)
         return [(keys.contiguous(), values.contiguous()) for keys, values in layers_of(cache)]
-
-    def logits(self, ids: Any, selected: Any, preamble: Preamble, **reading: Any) -> Any:
-        """Run the model and apply its head to the selected positions alone.
-
-        Args:
-            ids: ``[R, T]``, what follows the preamble.
-            selected: Boolean ``[R, T]`` with N true entries.
-            preamble: What every row begins with.
-            reading: Cache, mask and positions as transformers names them.
-
-        Returns:
-            ``[N, V]`` in fp32, rows in order.
-        """
-        self._base.activate(self._name)
-        with selected_head(self.head, selected), shared_preamble(preamble.layers):
-            return self._model(input_ids=ids, **reading).logits[0].float()
 
     def logits_alone(self, ids: Sequence[int]) -> Any:
         """Next-token logits ``[1, V]`` in fp32 after ``ids``, read at once and from the beginning."""
+        return self._read_alone(ids, use_cache=False)
+
+    def _read_alone(self, ids: Sequence[int], **reading: Any) -> Any:
         import torch
 
         row = torch.tensor([list(ids)], device=self.device)
         last = torch.zeros(row.shape, dtype=torch.bool, device=self.device)
         last[0, -1] = True
-        return self.logits(row, last, self.preambles.empty, use_cache=False)
+        return self.base.logits(row, last, [self.adapter], **reading)
 
 
 class Voices:
-    """Finds, loads and forgets voices."""
+    """Finds, loads and forgets voices.
 
-    def __init__(self) -> None:
-        self._bases: OrderedDict[tuple[Any, ...], _Base] = OrderedDict()
-        self._voices: OrderedDict[tuple[Any, ...], Voice] = OrderedDict()
+    Args:
+        kept_bytes: How much adapters and prompts that were read may hold in all before the voices
+            that spoke least recently leave; an eighth of the device's memory where absent.
+    """
+
+    def __init__(self, kept_bytes: int | None = None) -> None:
+        self._bases: OrderedDict[Key, Base] = OrderedDict()
+        self._voices: OrderedDict[Key, Voice] = OrderedDict()
+        self._read: dict[Key, Adapter] = {}  # read beforehand, not yet a voice
+        self._kept_bytes = kept_bytes
 
     def get(self, base: Path, adapter: Path | None) -> Voice:
         """The voice of this base and adapter; files that changed on disk are loaded anew.
@@ -200,37 +197,66 @@ class Voices:
         Raises:
             ModelError: The base or the adapter is missing, damaged or does not fit.
         """
-        base_key = (str(base), _stamp(base / "config.json"))
-        key = (*base_key, str(adapter), _stamp(adapter / _ADAPTER_WEIGHTS) if adapter else None)
+        base_key, key = _keys(base, adapter)
         if key not in self._voices:
-            self._voices[key] = self._load(base_key, base, adapter)
-            self._forget_oldest()
+            self._voices[key] = self._load(base_key, key, base, adapter)
+            while len(self._bases) > _KEPT_BASES:
+                self._forget_base(next(iter(self._bases)))
         self._voices.move_to_end(key)
-        self._bases.move_to_end(base_key)
+        if base_key in self._bases:
+            self._bases.move_to_end(base_key)
+        self._forget_oldest(self._voices[key])
         return self._voices[key]
 
-    def _load(self, base_key: tuple[Any, ...], base: Path, adapter: Path | None) -> Voice:
-        if adapter is not None:
-            _check_adapter(adapter)
-        if base_key not in self._bases:
-            self._bases[base_key] = _Base(check_base(base))
-        try:
-            name = None if adapter is None else f"voice{len(self._voices)}x{abs(hash(str(adapter))) % 10**8}"
-            return Voice(self._bases[base_key], adapter, name)
-        except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
-            first = (str(error).splitlines() or [type(error).__name__])[0][:200]
-            raise ModelError(
-                f"{adapter}: this adapter does not fit the base {base.name} ({first}). Use the base "
-                "that it was trained on."
-            ) from error
+    def waits_for(self, base: Path, adapter: Path | None) -> bool:
+        """Whether an adapter must be read before its voice can be had."""
+        _, key = _keys(base, adapter)
+        return adapter is not None and key not in self._voices and key not in self._read
 
-    def _forget_oldest(self) -> None:
-        while len(self._voices) > _KEPT_VOICES:
-            self._voices.popitem(last=False)[1].close()
-        while len(self._bases) > _KEPT_BASES:
-            oldest, _ = self._bases.popitem(last=False)
-            for key in [key for key in self._voices if key[:2] == oldest]:
-                del self._voices[key]
+    def hand_over(self, base: Path, adapter: Adapter) -> None:
+        """Take an adapter that was read beforehand, for the next ``get``."""
+        self._read[_keys(base, adapter.directory)[1]] = adapter
+
+    def _load(
+        self, base_key: tuple[Any, ...], key: tuple[Any, ...], base: Path, adapter: Path | None
+    ) -> Voice:
+        read = None
+        if adapter is not None:
+            read = self._read.pop(key, None) or read_adapter(adapter)
+        if read is not None and read.pairs is None:
+            return Voice(Base(check_base(base), merged=read.directory), None)
+        if base_key not in self._bases:
+            self._bases[base_key] = Base(check_base(base))
+        if read is not None:
+            self._bases[base_key].stage.fits(read)
+        return Voice(self._bases[base_key], read)
+
+    def _forget_oldest(self, newest: Voice) -> None:
+        if self._kept_bytes is None:
+            self._kept_bytes = device_memory_bytes(newest.device.type) // 8
+        sizes = {key: voice.size_bytes for key, voice in self._voices.items()}
+        total = sum(sizes.values())
+        for key, size in sizes.items():
+            if total <= self._kept_bytes or self._voices[key] is newest:
+                return
+            self._leave(key)
+            total -= size
+
+    def _forget_base(self, base_key: Key) -> None:
+        del self._bases[base_key]
+        for key in [key for key in self._voices if key[:2] == base_key]:
+            del self._voices[key]
+
+    def _leave(self, key: Key) -> None:
+        voice = self._voices.pop(key)
+        if voice.adapter is not None:
+            voice.base.stage.leave(voice.adapter)
+
+
+def _keys(base: Path, adapter: Path | None) -> tuple[Key, Key]:
+    """By what a base and a voice are known: their folders, and when these were written."""
+    base_key = (str(base), _stamp(base / "config.json"))
+    return base_key, (*base_key, str(adapter), _stamp(adapter / ADAPTER_WEIGHTS) if adapter else None)
 
 
 def _stamp(path: Path) -> int | None:
@@ -249,14 +275,3 @@ def _refuse_if_too_large(files: BaseFiles, placement: Placement) -> None:
             f"{files.directory}: {files.parameters:,} parameters x {placement.dtype.itemsize} bytes = "
             f"{need / 2**30:.1f} GiB, and this machine has {memory / 2**30:.1f} GiB. Choose a smaller model."
         )
-
-
-def _check_adapter(directory: Path) -> None:
-    """Refuse adapters that are missing, damaged, or pickles."""
-    if not (directory / _ADAPTER_WEIGHTS).is_file() or not (directory / "adapter_config.json").is_file():
-        raise ModelError(
-            f"{directory}: holds no {_ADAPTER_WEIGHTS} with adapter_config.json. Train the model again, "
-            "or give the folder of a PEFT adapter in safetensors format."
-        )
-    if (directory / MANIFEST).is_file():
-        check_sealed(directory)
