@@ -12,6 +12,7 @@ The last table says how long those who speak wait at most between two tokens whi
 
 import argparse
 import io
+import itertools
 import tempfile
 import time
 from collections.abc import Callable
@@ -181,7 +182,7 @@ def longest_wait(base: Path, speaking: Path, coming: list[Path], known: bool) ->
     threading.Thread(target=come, daemon=True).start()
     one.engine.run()
     times = one.channel.spoke_at[0]
-    return max(later - earlier for earlier, later in zip(times, times[1:], strict=False)) * 1000
+    return max(later - earlier for earlier, later in itertools.pairwise(times)) * 1000
 
 
 def main() -> None:

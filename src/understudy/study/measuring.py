@@ -70,7 +70,7 @@ class Bench:
                 if row["finish_reason"] != "refused"
             ]
             boards[arm.name] = self._score(answers, likelihoods[arm.name])
-            turns[arm.name] = measure_drift(answers, self.yardsticks.style)
+            turns[arm.name] = measure_drift(answers, self.yardsticks.style).by_turn
         return Measures(boards, turns, note)
 
     async def _ask(
