@@ -128,9 +128,8 @@ class RelevanceMatcher:
 
     def compatibilities(self, questions: Sequence[str], replies: Sequence[str]) -> Floats:
         """Log-odds that each reply answers each question: questions × replies."""
-        features = (self._features(questions, replies) - self._usual(questions)[0]) / self._usual(questions)[
-            1
-        ]
+        mean, spread = self._usual(questions)
+        features = (self._features(questions, replies) - mean) / spread
         flat = self._joint.decision_function(features.reshape(-1, features.shape[-1]))
         return np.asarray(flat).reshape(len(questions), len(replies))
 
