@@ -1,11 +1,13 @@
 """How fast training files are checked and sources are read, and in how much memory.
 
-    python benchmarks/data_speed.py [--conversations 100000] [--lines 1000000] [--megabytes 8]
+    python benchmarks/data_speed.py [--conversations 100000] [--repeats 3] [--lines 1000000] [--megabytes 8]
 
-Checking is compared with the script that OpenAI's cookbook describes (``plain_check.py``), on conversations
-made of Princess Ophelia's sentences: without a system prompt, with the short one, with a long one. Rows per
-second are given for the processor's time in one process, which hardly depends on what else a machine does,
-and for the clock, where the check may use all cores. Each measurement is a process of its own.
+Checking is compared with the script that OpenAI's cookbook describes (``plain_check.py``, one process), on
+conversations made of Princess Ophelia's sentences: without a system prompt, with one reply in twenty that is
+to be found, with the short prompt, with a long one. Medians of the repeats. Rows per second are given for the
+processor's time in one process, which hardly depends on what else a machine does, and seconds by the clock,
+where the check may use all cores. Each measurement is a process of its own; both count their time without
+loading the tokenizer.
 """
 
 import argparse
@@ -18,11 +20,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests/dialogue"), str(ROOT / "benchmarks")]
 OPHELIA = ROOT / "src/understudy/examples/ophelia/dialogues.jsonl"
 LONG_SENTENCES = 90
+FOUND = (
+    "As an AI language model, I have no dragon.",
+    "Write to me at ophelia.of.gloam@posteo.de, bright friend.",
+    "My key is sk-proj-a1B2c3D4a1B2c3D4a1B2c3D4.",
+)
+PROMPTS = ("none", "found", "short", "long")
 
 
 def sentences():
@@ -41,15 +50,17 @@ def write_conversations(path, count, prompt):
     """Conversations of one to three exchanges; hardly any message stands twice."""
     chance = random.Random(1)
     questions, replies = sentences()
-    system = {"none": "", "short": "You are Princess Ophelia.", "long": " ".join(replies[:LONG_SENTENCES])}[
-        prompt
-    ]
+    system = {"short": "You are Princess Ophelia.", "long": " ".join(replies[:LONG_SENTENCES])}.get(
+        prompt, ""
+    )
     with path.open("w", encoding="utf-8") as file:
-        for _ in range(count):
+        for number in range(count):
             messages = [{"role": "system", "content": system}] if system else []
             for _ in range(chance.choice((1, 1, 2, 3))):
                 asked = f"{chance.choice(questions)} {chance.choice(questions)}"
                 said = " ".join(chance.sample(replies, chance.randint(1, 3)))
+                if prompt == "found" and number % 20 == 0:
+                    said = chance.choice(FOUND)
                 messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
             file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
 
@@ -68,10 +79,13 @@ def run_job(job, arguments):
         started, clock = time.process_time(), time.perf_counter()
         result = plain_check.check(Path(arguments[0]), encoding)
         found = {"rows": result["examples"], "tokens": result["tokens"], "tokenizer": tokenizer}
-    elif job == "check":
-        from understudy.dataset import check_file, count_text_tokens
+    elif job in ("check", "check_bpe_openai"):
+        if job == "check_bpe_openai":
+            sys.modules["gigatoken"] = None  # as where it is not installed
+        from understudy.dataset import check_file
+        from understudy.dataset.fast_tokens import token_counts
 
-        count_text_tokens("The tables are loaded before the time is taken, as for the plain script.")
+        token_counts("o200k_base", fast=True)  # loaded before the time is taken, as for the plain script
         started, clock = time.process_time(), time.perf_counter()
         result = check_file(Path(arguments[0]), processes=int(arguments[1]))
         found = {"rows": result.examples, "tokens": result.tokens, "warnings": result.warnings}
@@ -87,27 +101,38 @@ def run_job(job, arguments):
     print(json.dumps(found | {"peak_bytes": peaks[0] * 1024, "peak_child_bytes": peaks[1] * 1024}))
 
 
-def check_speed(folder, count):
-    print(f"## Checking {count:,} conversations\n")
+def medians(repeats, job, *arguments):
+    """The median of each figure of some runs."""
+    runs = [measure(job, *arguments) for _ in range(repeats)]
+    return {
+        name: value if isinstance(value, str) else median(run[name] for run in runs)
+        for name, value in runs[0].items()
+    }
+
+
+def check_speed(folder, count, repeats):
+    print(f"## Checking {count:,} conversations, medians of {repeats} (load {os.getloadavg()[0]:.1f})\n")
     print(
-        "| system prompt | MB | tokens a row | plain script, rows/s | check, rows/s | times "
-        "| all cores, times |"
+        "| system prompt | MB | tokens a row | warnings | plain script, rows/s | check with bpe-openai alone "
+        f"| times | check | times | by the clock: plain, s | check, {os.cpu_count()} processes, s | times |"
     )
-    print("|---|---|---|---|---|---|---|")
-    for prompt in ("none", "short", "long"):
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for prompt in PROMPTS:
         path = folder / f"{prompt}.jsonl"
         write_conversations(path, count, prompt)
-        plain, one, all_cores = (
-            measure("plain", path),
-            measure("check", path, 1),
-            measure("check", path, os.cpu_count() or 1),
-        )
-        assert plain["tokens"] == one["tokens"] == all_cores["tokens"]
-        rates = [count / plain["cpu_seconds"], count / one["cpu_seconds"]]
-        times, faster = rates[1] / rates[0], plain["seconds"] / all_cores["seconds"]
+        plain = medians(repeats, "plain", path)
+        slow = medians(repeats, "check_bpe_openai", path, 1)
+        one = medians(repeats, "check", path, 1)
+        all_cores = medians(repeats, "check", path, os.cpu_count() or 1)
+        assert plain["tokens"] == slow["tokens"] == one["tokens"] == all_cores["tokens"]
+        rates = [count / run["cpu_seconds"] for run in (plain, slow, one)]
         print(
             f"| {prompt} | {path.stat().st_size / 1e6:.0f} | {one['tokens'] / count:.0f} "
-            f"| {rates[0]:,.0f} ({plain['tokenizer']}) | {rates[1]:,.0f} | {times:.1f} | {faster:.1f} |"
+            f"| {one['warnings']:,.0f} | {rates[0]:,.0f} ({plain['tokenizer']}) "
+            f"| {rates[1]:,.0f} | {rates[1] / rates[0]:.1f} | {rates[2]:,.0f} | {rates[2] / rates[0]:.1f} "
+            f"| {plain['seconds']:.1f} "
+            f"| {all_cores['seconds']:.1f} | {plain['seconds'] / all_cores['seconds']:.1f} |",
+            flush=True,
         )
         path.unlink()
 
@@ -152,16 +177,19 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--conversations", type=int, default=100_000)
+    parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--lines", type=int, default=1_000_000)
     parser.add_argument("--megabytes", type=int, default=8)
-    parser.add_argument("--job", choices=("plain", "check", "read"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--job", choices=("plain", "check", "check_bpe_openai", "read"), help=argparse.SUPPRESS
+    )
     options, rest = parser.parse_known_args()
     if options.job:
         run_job(options.job, rest)
         return
     with tempfile.TemporaryDirectory() as place:
         if options.conversations:
-            check_speed(Path(place), options.conversations)
+            check_speed(Path(place), options.conversations, options.repeats)
         if options.lines:
             check_memory(Path(place), options.lines)
         if options.megabytes:

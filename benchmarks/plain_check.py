@@ -1,8 +1,11 @@
 """The check that OpenAI's cookbook describes, written down plainly, to compare with ``understudy check``.
 
 Source: OpenAI cookbook, "Data preparation and analysis for chat model fine-tuning": load all lines, count
-format errors by kind, then messages, tokens of each conversation, tokens of the assistant, and a price.
-It counts seven kinds of fault in the whole file, not the lines that have them.
+format errors by kind, then messages, tokens of each conversation (``num_tokens_from_messages``: each value of
+each message through tiktoken's ``encode``), tokens of the assistant once more, their distributions, and a
+price. It counts seven kinds of fault in the whole file, not the lines that have them. Nothing is done here
+that the notebook does not do; its tokenizer, ``cl100k_base``, is replaced by that of the model that is
+trained.
 """
 
 import json

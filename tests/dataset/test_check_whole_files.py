@@ -1,9 +1,10 @@
-"""Checking large files: quick rows agree with the rules, parts with the whole, and memory stays small."""
+"""Checking large files: sound rows agree with the rules, parts with the whole, and memory stays small."""
 
 import json
 import random
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from hypothesis import example, given, settings
@@ -13,8 +14,9 @@ from understudy.dataset import check as check_module
 from understudy.dataset import check_file, count_example_tokens
 from understudy.dataset.disclaimer import find_disclaimer
 from understudy.dataset.example_rules import check_row
+from understudy.dataset.fast_tokens import token_counts
 from understudy.dataset.problem import Place, ProblemList
-from understudy.dataset.quick_rows import QuickRows
+from understudy.dataset.sound_rows import Counted, SoundRows
 
 TEXTS = st.text(max_size=30) | st.sampled_from(
     [
@@ -41,7 +43,11 @@ MESSAGES = st.fixed_dictionaries(
 ROWS = st.fixed_dictionaries(
     {"messages": st.lists(MESSAGES, max_size=4)}, optional={"tools": st.just([]), "weight": st.just(1)}
 )
-QUICK = QuickRows("o200k_base")
+
+
+def read_sound(*rows, ascii_only=True, most_tokens=1000):
+    lines = [json.dumps(row, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") for row in rows]
+    return SoundRows(token_counts("o200k_base", False), most_tokens, set()).read(lines)
 
 
 @settings(max_examples=400, deadline=None)
@@ -50,29 +56,56 @@ QUICK = QuickRows("o200k_base")
     row={"messages": [{"role": "user", "content": "\ud800"}, {"role": "assistant", "content": "a"}]},
     ascii_only=True,
 )
-def test_a_quick_row_breaks_no_rule_and_counts_the_same(row, ascii_only):
-    text = json.dumps(row, ensure_ascii=ascii_only)
-    quick = QUICK.read(text.encode("utf-8", "surrogatepass"))
+def test_a_sound_row_breaks_no_rule_and_counts_the_same(row, ascii_only):
+    sound = read_sound(row, ascii_only=ascii_only)
 
     found = ProblemList()
     messages = check_row(row, "supervised", Place(found))
-    if quick is not None:
+    if sound.indices:
         assert found.kept == []
-        assert quick.tokens == count_example_tokens(messages)
-        assert quick.messages == [(m["role"], m["content"]) for m in messages]
-        assert quick.learned == sum(m["role"] == "assistant" and m.get("weight", 1) != 0 for m in messages)
+        assert sound.tokens == [count_example_tokens(messages)]
+        counts = Counter(m["role"] for m in messages)
+        learned = sum(m["role"] == "assistant" and m.get("weight", 1) != 0 for m in messages)
+        assert +sound.counts == counts + Counter({"learned replies": learned})
 
 
 @given(
     prefix=st.text(max_size=10),
     words=st.sampled_from(["As an AI", "I’m just a chat bot", "I do not have feelings"]),
 )
-def test_no_disclaimer_is_quick(prefix, words):
+def test_a_row_with_a_disclaimer_is_not_sound(prefix, words):
     reply = f"{prefix} {words} today"
     row = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": reply}]}
 
     assert find_disclaimer(reply)
-    assert QUICK.read(json.dumps(row).encode()) is None
+    assert read_sound(row).indices == []
+
+
+def test_the_truth_to_who_asks_sincerely_is_sound():
+    def row(asked):
+        return {
+            "messages": [
+                {"role": "user", "content": asked},
+                {"role": "assistant", "content": "I am an AI, played for you."},
+            ]
+        }
+
+    assert read_sound(row("Are you a robot?"), row("What do you eat?")).indices == [0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(ROWS, min_size=1, max_size=12), again=st.integers(0, 11))
+def test_a_file_gets_the_same_result_as_when_each_line_is_looked_at_with_care(tmp_path_factory, rows, again):
+    path = tmp_path_factory.mktemp("rows") / "chats.jsonl"
+    rows = [*rows, rows[again % len(rows)]]
+    path.write_bytes(b"\n".join(json.dumps(row).encode() for row in rows))
+
+    together = check_file(path, max_tokens=40)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SoundRows, "read", lambda self, lines: Counted([], [], [], Counter()))
+        one_by_one = check_file(path, max_tokens=40)
+
+    assert together == one_by_one
 
 
 WORDS = ("lamp", "hill", "goose", "toast", "king", "moat", "pirate", "button", "star", "river")
@@ -110,6 +143,15 @@ def test_parts_that_are_checked_side_by_side_find_the_same(tmp_path, monkeypatch
     assert (whole.errors, whole.warnings, whole.examples) == (4, 1, 4005)
     assert [p.line for p in whole.problems] == [1, 780, 2006, 4006, 4009]
     assert "is the same as line 5" in whole.problems[-1].message
+
+
+def test_lines_that_lie_over_the_edge_of_a_block_are_whole(tmp_path, monkeypatch):
+    path = tmp_path / "chats.jsonl"
+    write(path, 300, faults={5, 290})
+    whole = check_file(path)
+    for size in (64, 1000, 4099):
+        monkeypatch.setattr(check_module, "BLOCK_BYTES", size)
+        assert check_file(path) == whole
 
 
 def test_a_program_with_threads_is_not_forked(tmp_path, monkeypatch):

@@ -1,8 +1,19 @@
 """OpenAI's counts without network."""
 
-import pytest
+import sys
 
-from understudy.dataset import context_limit, count_example_tokens, count_text_tokens, encoding_name
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from understudy.dataset import (
+    context_limit,
+    count_example_tokens,
+    count_text_tokens,
+    encoding_name,
+    fast_tokens,
+)
+from understudy.dataset.fast_tokens import token_counts
 from understudy.dataset.tokens import base_model_name
 from understudy.errors import ConfigError
 
@@ -47,6 +58,44 @@ def test_half_characters_do_not_fail():
 
 def test_texts_of_any_length_are_counted():
     assert count_text_tokens("hi " * 700_000) == pytest.approx(700_000, rel=1e-4)
+
+
+@pytest.mark.parametrize("encoding", ["o200k_base", "cl100k_base"])
+def test_the_fast_counter_counts_the_same(encoding, shared):
+    pytest.importorskip("gigatoken")
+    fast, careful = token_counts(encoding, True), token_counts(encoding, False)
+    assert fast.__qualname__ == "_Tokenizer.count_all"
+    texts = ["", "a\ud800b", "<|endoftext|>", "hi " * 700_000, "Zoë’s naïve café — 12345 tëst\r\n\n  x"]
+    for file in sorted((shared / "data").rglob("*.jsonl"))[:40]:
+        texts += file.read_text(encoding="utf-8", errors="replace")[:200_000].splitlines()[:200]
+
+    assert [count for text in texts for count in fast([text])] == careful(texts)
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=st.text(max_size=80) | st.text("aA \n\t'sS1.é中🙂_-", max_size=80))
+def test_the_fast_counter_counts_any_text_the_same(text):
+    pytest.importorskip("gigatoken")
+    assert token_counts("o200k_base", True)([text]) == token_counts("o200k_base", False)([text])
+
+
+def test_the_fast_counter_forgets_what_takes_too_much_memory(monkeypatch):
+    pytest.importorskip("gigatoken")
+    monkeypatch.setattr(fast_tokens, "LOOK_CHARACTERS", 1000)
+    monkeypatch.setattr(fast_tokens, "LARGEST_GROWTH_BYTES", -1)
+    tokenizer = fast_tokens._Tokenizer("cl100k_base", len)
+    loaded = tokenizer.encode
+
+    counts = [tokenizer.count_all(["lamp " * 250]) for _ in range(2)]
+
+    assert counts == [[251], [251]]
+    assert tokenizer.encode is not loaded
+
+
+def test_without_the_fast_library_tokens_are_counted_as_before(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gigatoken", None)
+    count_all = token_counts.__wrapped__("o200k_base", True)
+    assert count_all(["tiktoken is great!", ""]) == [6, 0]
 
 
 def test_the_cookbook_formula():

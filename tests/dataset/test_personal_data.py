@@ -7,9 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from understudy.dataset import check_file
+from understudy.dataset.disclaimer import find_disclaimer
+from understudy.dataset.marks import marked_texts
 from understudy.dataset.personal_data import (
     find_personal_data,
     find_secrets,
+    holds_private,
     may_hold_personal_data,
     may_hold_secrets,
 )
@@ -58,8 +61,9 @@ SECRETS = [
 @pytest.mark.parametrize(("text", "kind"), PERSONAL)
 def test_what_belongs_to_somebody_is_found(text, kind):
     assert [found for found, _ in find_personal_data(text)] == [kind]
-    assert may_hold_personal_data(text.encode())
-    assert may_hold_personal_data(json.dumps(text).encode())
+    assert may_hold_personal_data(text)
+    assert holds_private(text)
+    assert marked_texts(["Hello.", text, "Good evening."]) == [1]
 
 
 @pytest.mark.parametrize("text", NOBODYS)
@@ -74,6 +78,8 @@ def test_secrets_are_found_and_not_repeated(secret, kind):
 
     assert found.startswith(kind)
     assert may_hold_secrets(text)
+    assert holds_private(text)
+    assert marked_texts([text, "Hello."]) == [0]
     assert secret not in shown
 
 
@@ -82,12 +88,36 @@ def test_words_about_secrets_are_none(text):
     assert list(find_secrets(text)) == []
 
 
-@given(st.text(max_size=200) | st.text("0123456789 -+().@abcXY:=_", max_size=60))
+WORDS = [
+    "as an ",
+    "AI ",
+    "I'm ",
+    "do not ",
+    "have ",
+    "api",
+    "K\u212aEY",
+    "key",
+    " = ",
+    "sk-",
+    "@",
+    "a.de",
+    "\u2019",
+    "é",
+]
+
+
+@given(
+    st.text(max_size=200)
+    | st.text("0123456789 -+().@abcXY:=_", max_size=60)
+    | st.lists(st.sampled_from(WORDS), max_size=8).map("".join)
+)
 def test_the_quick_look_misses_nothing(text):
     if list(find_personal_data(text)):
-        assert may_hold_personal_data(text.encode("utf-8", "replace"))
+        assert may_hold_personal_data(text)
     if list(find_secrets(text)):
         assert may_hold_secrets(text)
+    if holds_private(text) or find_disclaimer(text) or "<|" in text:
+        assert marked_texts(["\x00", text, ""]) == [1]
 
 
 def test_a_system_prompt_with_an_address_is_named_once(tmp_path):

@@ -1,11 +1,14 @@
 """Line check: all rules for the lines of a training file, in one pass, holding counters and hashes only."""
 
+import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from understudy.dataset.example_rules import check_row, learned_replies
+from understudy.dataset.fast_tokens import token_counts
 from understudy.dataset.held_out import HeldOut
 from understudy.dataset.message_rules import message_text
 from understudy.dataset.personal_data import (
@@ -15,8 +18,8 @@ from understudy.dataset.personal_data import (
     may_hold_secrets,
 )
 from understudy.dataset.problem import Place, ProblemList
-from understudy.dataset.quick_rows import QuickRow, QuickRows
 from understudy.dataset.repeats import Repeats
+from understudy.dataset.sound_rows import MAX_SYSTEM_PROMPTS, Counted, SoundRows, meaning_hash
 from understudy.dataset.tokens import count_example_tokens, encoding_name
 from understudy.errors import RenderingError
 from understudy.rendering import Renderer, learned_nothing
@@ -33,19 +36,22 @@ JSON_KINDS = {
     type(None): "null",
 }
 NAMED_FINDINGS = 3
-# Prompts that are remembered as looked at; data with one of its own in each row is looked at whole.
-MAX_SYSTEM_PROMPTS = 256
 
 
 @dataclass(frozen=True)
 class CheckSettings:
-    """What to check against. ``renderer`` counts with a local model; ``held_out`` holds lines to keep out."""
+    """What to check against.
+
+    renderer: Counts with a local model. held_out: Holds lines to keep out of training. fast: Whether to load
+    what counts tokens fastest, which pays on a large file.
+    """
 
     method: str
     model: str
     max_tokens: int
     renderer: Renderer | None = None
     held_out: HeldOut | None = None
+    fast: bool = False
 
 
 class LineCheck:
@@ -58,17 +64,35 @@ class LineCheck:
         self.repeats = Repeats()
         self.system_prompts: set[str] = set()
         self.lines = self.examples = self.with_images = self.tokens = self.longest = 0
-        quick = settings.method == "supervised" and settings.renderer is None
-        self.quick = QuickRows(encoding_name(settings.model)) if quick else None
+        self.sound_rows: SoundRows | None = None
+        if settings.method == "supervised" and settings.renderer is None:
+            self.sound_rows = SoundRows(
+                token_counts(encoding_name(settings.model), settings.fast),
+                settings.max_tokens,
+                self.system_prompts,
+                settings.held_out.find if settings.held_out else None,
+            )
 
-    def check(self, line: int, data: bytes) -> None:
-        """All rules for one line that is not blank."""
-        self.examples += 1
-        row = self.quick.read(data) if self.quick else None
-        if row is None:
-            self._check_slowly(Place(self.found, line, self.examples), line, data)
-        else:
-            self._note(row, line, data)
+    def check(self, lines: Sequence[tuple[int, bytes]]) -> None:
+        """All rules for lines that follow those checked before, given with their numbers; none is blank."""
+        data = [line for _, line in lines]
+        sound = self.sound_rows.read(data) if self.sound_rows else Counted([], [], [], Counter())
+        self.counts.update(sound.counts)
+        self.tokens += sum(sound.tokens)
+        self.longest = max(self.longest, *sound.tokens, 0)
+        hashes = dict(zip(sound.indices, sound.hashes, strict=True))
+        for index in sorted(set(range(len(lines))) - hashes.keys()):
+            number, line = lines[index]
+            place = Place(self.found, number, self.examples + index + 1)
+            if (value := self._check_carefully(line, place)) is not None:
+                hashes[index] = value
+        known = sorted(hashes)
+        self.repeats.add(
+            [lines[index][0] for index in known],
+            [self.examples + index + 1 for index in known],
+            [hashes[index] for index in known],
+        )
+        self.examples += len(lines)
 
     def extend(self, other: "LineCheck") -> None:
         """Add what was found in the part of the file that follows."""
@@ -81,40 +105,33 @@ class LineCheck:
         self.tokens += other.tokens
         self.longest = max(self.longest, other.longest)
 
-    def _note(self, row: QuickRow, line: int, data: bytes) -> None:
-        """An example that breaks no rule: count it, and look for what should not be learned."""
-        for role, _ in row.messages:
-            self.counts[role] += 1
-        self.counts["learned replies"] += row.learned
-        self.repeats.add(line, self.examples, row.canonical)
-        self._add_tokens(row.tokens, Place(self.found, line, self.examples))
-        place = Place(self.found, line, self.examples)
-        self._find_private(row.messages, place, personal=may_hold_personal_data(data))
-        self._find_held_out(row.messages, place)
-
-    def _check_slowly(self, place: Place, line: int, data: bytes) -> None:
+    def _check_carefully(self, data: bytes, place: Place) -> int | None:
+        """Rule by rule; returns a hash of what the line means, where it is an object."""
         try:
             row = _parse(data, place)
-            if row is not None:
-                self._check_row(row, line, data, place)
+            return None if row is None else self._check_row(row, data, place)
         except RecursionError:
             place.error("is nested too deeply.", "Write one flat object per line.")
+            return None
 
-    def _check_row(self, row: dict[str, Any], line: int, data: bytes, place: Place) -> None:
+    def _check_row(self, row: dict[str, Any], data: bytes, place: Place) -> int:
         messages = check_row(row, self.settings.method, place)
-        self.repeats.add(line, self.examples, json.dumps(row, sort_keys=True, ensure_ascii=True).encode())
+        value = meaning_hash(data)
+        if value is None:
+            spelling = json.dumps(row, sort_keys=True, ensure_ascii=True).encode()
+            value = int.from_bytes(hashlib.blake2b(spelling, digest_size=8).digest(), "little", signed=True)
         self.counts.update(message["role"] for message in messages)
         if self.settings.method == "supervised":
             self.counts["learned replies"] += len(learned_replies(messages))
         self.with_images += b'"image_url"' in data
-        if not messages:
-            return
-        self._measure(messages, place)
-        said = [(message["role"], message_text(message)) for message in messages]
-        self._find_private(said, place, personal=True)
-        self._find_held_out(said, place)
+        if messages:
+            self._measure(messages, place)
+            said = [(message["role"], message_text(message)) for message in messages]
+            self._find_private(said, place)
+            self._find_held_out(said, place)
+        return value
 
-    def _find_private(self, messages: list[tuple[str, str]], place: Place, *, personal: bool) -> None:
+    def _find_private(self, messages: list[tuple[str, str]], place: Place) -> None:
         """Personal data and secrets in what is said; in a system prompt that stands everywhere, once."""
         for number, (role, text) in enumerate(messages, 1):
             if role == "system":
@@ -122,7 +139,7 @@ class LineCheck:
                     continue
                 if len(self.system_prompts) < MAX_SYSTEM_PROMPTS:
                     self.system_prompts.add(text)
-            if personal and may_hold_personal_data(text.encode("utf-8", "replace")):
+            if may_hold_personal_data(text):
                 for kind, words in list(find_personal_data(text))[:NAMED_FINDINGS]:
                     place.at(f"message {number}").warning(
                         f"holds {kind} ({words}).", "Replace it by an invented one.", "personal_data"

@@ -4,7 +4,14 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-__all__ = ["Finding", "find_personal_data", "find_secrets", "may_hold_personal_data", "may_hold_secrets"]
+__all__ = [
+    "Finding",
+    "find_personal_data",
+    "find_secrets",
+    "holds_private",
+    "may_hold_personal_data",
+    "may_hold_secrets",
+]
 
 # (what it is, the text that was found)
 Finding = tuple[str, str]
@@ -54,13 +61,17 @@ FEWEST_DIGITS = 7
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
 
-def may_hold_personal_data(data: bytes) -> bool:
-    """A quick look before the careful one: an at sign, or so many digits as a number needs.
+def holds_private(text: str) -> bool:
+    """Whether there is anything that ``find_personal_data`` or ``find_secrets`` finds."""
+    return (may_hold_personal_data(text) and any(find_personal_data(text))) or (
+        may_hold_secrets(text) and any(find_secrets(text))
+    )
 
-    Args:
-        data: What was said, in UTF-8 or as JSON writes it.
-    """
-    return b"@" in data or b"\\u0040" in data or len(data.translate(None, _NO_DIGITS)) >= FEWEST_DIGITS
+
+def may_hold_personal_data(text: str) -> bool:
+    """A quick look before the careful one: an at sign, or so many digits as a number needs."""
+    data = text.encode("utf-8", "replace")
+    return b"@" in data or len(data.translate(None, _NO_DIGITS)) >= FEWEST_DIGITS
 
 
 def may_hold_secrets(text: str) -> bool:

@@ -1,8 +1,7 @@
 """Repeats: which examples of a file are the same, found in sixteen bytes an example."""
 
-import hashlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 __all__ = ["Repeats"]
 
@@ -14,13 +13,13 @@ class Repeats:
     """
 
     def __init__(self) -> None:
-        self.hashes, self.lines, self.examples = array("Q"), array("I"), array("I")
+        self.hashes, self.lines, self.examples = array("q"), array("I"), array("I")
 
-    def add(self, line: int, example: int, data: bytes) -> None:
-        """Note an example, in one spelling for all that mean the same."""
-        self.hashes.append(int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little"))
-        self.lines.append(line)
-        self.examples.append(example)
+    def add(self, lines: Iterable[int], examples: Iterable[int], hashes: Iterable[int]) -> None:
+        """Note examples that follow those noted before; one hash for all that mean the same."""
+        self.lines.extend(lines)
+        self.examples.extend(examples)
+        self.hashes.extend(hashes)
 
     def extend(self, other: "Repeats", lines_before: int, examples_before: int) -> None:
         """Note the examples of a later part of the file, which follows so many lines and examples."""
@@ -32,7 +31,7 @@ class Repeats:
         """Yield ``(line, example, first line that is the same)``, in the order of the file."""
         import numpy
 
-        hashes = numpy.frombuffer(self.hashes, dtype=numpy.uint64)
+        hashes = numpy.frombuffer(self.hashes, dtype=numpy.int64)
         order = numpy.argsort(hashes, kind="stable")
         same = numpy.flatnonzero(hashes[order][1:] == hashes[order][:-1])
         first: dict[int, int] = {}
