@@ -1,13 +1,16 @@
 """Attempts at a job: an older one gives way, a newer one goes on, and nothing that was reported is lost."""
 
+import io
 import json
 import threading
 import time
 
 import pytest
 
-from understudy.training.attempt import FENCE, LOCK
+from understudy.inference.channel import Channel
+from understudy.training.attempt import FENCE, LOCK, Attempt
 from understudy.training.journal import Journal
+from understudy.training.spec import load_spec
 
 from .conftest import Job
 
@@ -128,3 +131,38 @@ def test_the_journal_skips_torn_lines_and_forgets_what_will_be_repeated(tmp_path
     journal.append({"event": "step", "step": 4})
     journal.sync()
     assert [report["step"] for report in journal.rewind(9)] == [1, 2, 3, 4]
+
+
+class Quiet(Channel):
+    """A channel to nowhere."""
+
+    def send(self, **event: object) -> None:
+        pass
+
+
+def test_who_gives_way_waits_four_times_its_work_and_no_longer(job: Job) -> None:
+    mark = job.root / "answering"
+    job.spec["attempt"] = {"fencing_token": 1, "heartbeat_seconds": 60, "gives_way_to": str(mark)}
+    path = job.root / "spec.json"
+    path.write_text(json.dumps(job.spec))
+    asked = threading.Event()
+    attempt = Attempt(load_spec(path), Quiet(io.StringIO()), asked.is_set)
+
+    def seconds() -> float:
+        began = time.monotonic()
+        attempt.give_way()
+        return time.monotonic() - began
+
+    mark.touch()
+    assert seconds() < 0.05  # nothing was worked before
+    time.sleep(0.1)
+    assert 0.35 < seconds() < 2.0
+    time.sleep(0.1)
+    threading.Timer(0.1, mark.unlink).start()
+    assert 0.05 < seconds() < 0.35  # the last reply has ended
+    time.sleep(0.1)
+    assert seconds() < 0.05  # nobody is answered
+    mark.touch()
+    time.sleep(0.1)
+    asked.set()
+    assert seconds() < 0.05  # asked to stop

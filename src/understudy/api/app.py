@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 
 from understudy import __version__
 from understudy.api.adapters import sweep_adapters
+from understudy.api.arbiter import Arbiter
 from understudy.api.batches import BatchDesk
 from understudy.api.chat import answer_chat, complete_chat
 from understudy.api.complexity import MAX_VALUES, has_too_many_values
@@ -48,8 +49,9 @@ class Desks:
         self.uploads = UploadDesk(settings, self.files)
         self.models = ModelDesk(settings, self.store)
         self.permissions = PermissionDesk(self.store)
-        self.jobs = JobDesk(settings, self.store, self.files, self.models)
-        self.worker = InferenceWorker(settings)
+        arbiter = Arbiter(settings.yields, settings.home)
+        self.jobs = JobDesk(settings, self.store, self.files, self.models, arbiter)
+        self.worker = InferenceWorker(settings, arbiter)
         self.batches = BatchDesk(settings, self.store, self.files, self._endpoints())
         self.activity = Activity()
 

@@ -10,6 +10,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from understudy.api.arbiter import Arbiter
 from understudy.api.events import message_event
 from understudy.api.files import FileDesk
 from understudy.api.hyperparameters import common_numbers, echo, readable_job, shown_method
@@ -35,12 +36,14 @@ STATES = (*UNFINISHED, *FINISHED)
 class JobDesk:
     """Takes jobs in, checks their files, queues them, and answers questions about them."""
 
-    def __init__(self, settings: ServerSettings, store: Store, files: FileDesk, models: ModelDesk) -> None:
+    def __init__(
+        self, settings: ServerSettings, store: Store, files: FileDesk, models: ModelDesk, arbiter: Arbiter
+    ) -> None:
         self.settings = settings
         self.store = store
         self.files = files
         self.models = models
-        self.runner = TrainingRunner(settings, store, files)
+        self.runner = TrainingRunner(settings, store, files, arbiter)
         self._checking: dict[str, asyncio.Task[None]] = {}
         self._running: asyncio.Task[None] | None = None
         self.has_abandoned_threads = False

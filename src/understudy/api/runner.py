@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.api.adapters import keep_adapter
+from understudy.api.arbiter import Arbiter
 from understudy.api.bases import Base, advice
 from understudy.api.events import message_event, metrics_event, metrics_of
 from understudy.api.files import FileDesk
@@ -50,8 +51,9 @@ MAX_RESTARTS = 20  # of the server, before a job under which it always ends is g
 class TrainingRunner:
     """Takes queued jobs in order of creation and trains them one after the other."""
 
-    def __init__(self, settings: ServerSettings, store: Store, files: FileDesk) -> None:
+    def __init__(self, settings: ServerSettings, store: Store, files: FileDesk, arbiter: Arbiter) -> None:
         self.settings = settings
+        self.arbiter = arbiter
         self.store = store
         self.files = files
         self._wake = asyncio.Event()
@@ -161,6 +163,7 @@ class TrainingRunner:
                 limit=LINE_BYTES, env=environment, start_new_session=True,
             )  # fmt: skip
         self._process, self._job_id = process, job.id
+        self.arbiter.place(process.pid, "training")
         note_process(folder, process.pid)
         try:
             if self._has_left_running(job.id):  # Cancelled or paused while the process was starting.
@@ -233,6 +236,7 @@ class TrainingRunner:
             "fencing_token": lease.fencing_token,
             "heartbeat_seconds": self.settings.lease_seconds / HEARTBEATS,
             "reported_step": max((row["step"] for row in self.store.metrics(lease.job_id)), default=0),
+            "gives_way_to": str(path) if (path := self.arbiter.gives_way_to) else None,
         }
 
     def _spec(self, job: Job, folder: Path) -> dict[str, Any]:

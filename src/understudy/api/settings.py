@@ -6,6 +6,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from understudy.api.arbiter import YIELDERS
 from understudy.errors import ConfigError
 from understudy.secret import Secret
 
@@ -60,6 +61,8 @@ class ServerSettings:
         worker_idle_seconds: End the inference process after so long without a request.
         training_threads: Threads of a training process; ``None`` takes all cores.
         inference_threads: The same for the inference process.
+        yields: Who gives way where replies and a training job want the same processor or GPU:
+            ``training``, ``chat`` or ``none`` (the system shares as it likes).
         stop_grace_seconds: How long a process may take to save before it is killed.
         lease_seconds: How long a training process may be silent before it counts as hung.
         max_lines: Of a training file.
@@ -81,6 +84,7 @@ class ServerSettings:
     worker_idle_seconds: float = 600.0
     training_threads: int | None = None
     inference_threads: int | None = None
+    yields: str = "training"
     stop_grace_seconds: float = 60.0
     lease_seconds: float = 60.0
     max_file_bytes: int = 512 * 1024 * 1024
@@ -97,6 +101,8 @@ class ServerSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"--port {self.port} is not a port number (0 to 65535).")
+        if self.yields not in YIELDERS:
+            raise ConfigError(f"--yield {self.yields} is not one of {', '.join(YIELDERS)}.")
         if self.token is None and not is_loopback(self.host):
             raise ConfigError(
                 f"--host {self.host} can be reached from other machines, so keys are needed. "

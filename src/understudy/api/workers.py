@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from understudy.api.arbiter import Arbiter
 from understudy.api.settings import ServerSettings, usable_cores
 from understudy.errors import InferenceError
 from understudy.secret import redact, without_secrets
@@ -66,8 +67,9 @@ class InferenceWorker:
     A process that dies ends its requests with an error, and the next request starts a new one.
     """
 
-    def __init__(self, settings: ServerSettings) -> None:
+    def __init__(self, settings: ServerSettings, arbiter: Arbiter) -> None:
         self._settings = settings
+        self._arbiter = arbiter
         self._process: Process | None = None
         self._queues: dict[str, asyncio.Queue[dict[str, Any]]] = {}
         self._starting = asyncio.Lock()
@@ -94,14 +96,15 @@ class InferenceWorker:
         await self._ensure_started()
         self._queues[identity] = queue
         try:
-            self._send({**request, "id": identity})
-            await self._drain()
-            while not finished:
-                event = await queue.get()
-                finished = event.get("event") in ENDINGS
-                if event.get("code") == "worker_ended":
-                    raise InferenceError(str(event["message"]))
-                yield event
+            with self._arbiter.answering():
+                self._send({**request, "id": identity})
+                await self._drain()
+                while not finished:
+                    event = await queue.get()
+                    finished = event.get("event") in ENDINGS
+                    if event.get("code") == "worker_ended":
+                        raise InferenceError(str(event["message"]))
+                    yield event
         finally:
             self._queues.pop(identity, None)
             self._last_used = asyncio.get_running_loop().time()
@@ -137,6 +140,7 @@ class InferenceWorker:
                     )  # fmt: skip
             except OSError as error:
                 raise InferenceError(f"The inference process could not be started ({error}).") from error
+            self._arbiter.place(self._process.pid, "chat")
             for work in (self._read(self._process), self._end_when_idle(self._process)):
                 task = asyncio.create_task(work)
                 self._tasks.add(task)

@@ -39,6 +39,13 @@ def serve_command(
     inference_threads: Annotated[
         int | None, typer.Option(min=1, help="Threads for replies. Default: all cores.")
     ] = None,
+    yields: Annotated[
+        str,
+        typer.Option(
+            "--yield",
+            help="Who gives way while a job trains: training, chat or none.",
+        ),
+    ] = "training",
     stop: Annotated[bool, typer.Option("--stop", help="Stop the server that runs here, and end.")] = False,
     status: Annotated[
         bool, typer.Option("--status", help="Say whether a server runs here, and end.")
@@ -62,7 +69,7 @@ def serve_command(
 
         secret = None if no_token else Secret(token or _random_token())
         values: dict[str, Any] = {"port": port, "host": host, "token": secret, "default_base": base}
-        values["allowed_hosts"] = tuple(allow_host or ())
+        values |= {"allowed_hosts": tuple(allow_host or ()), "yields": yields}
         _serve(values | {"training_threads": training_threads, "inference_threads": inference_threads})
 
 

@@ -25,6 +25,9 @@ FENCE = "fencing_token"
 LOCK = ".lock"
 WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_GIVING_WAY_POLL_SECONDS = 0.01
+# Of the time for which replies are asked without a pause, training keeps a fifth.
+_WAITS_PER_WORK = 4.0
 
 
 class Stopped(Exception):
@@ -54,12 +57,28 @@ class Attempt:
         self._heartbeat_seconds = spec.heartbeat_seconds
         self._channel = channel
         self._asked_to_stop = stopping
+        self._gives_way_to = spec.gives_way_to
+        self._worked_since: float | None = None
         self._lost = threading.Event()
         self._ended = threading.Event()
 
     def stopping(self) -> bool:
         """Whether to save and leave: asked to, unheard by now, or superseded."""
         return self._asked_to_stop() or self._lost.is_set()
+
+    def give_way(self) -> None:
+        """Wait while the server answers somebody, but at most four times as long as was worked before.
+
+        Called between pieces of work: where replies are asked without a pause, training goes on
+        slowly rather than not at all.
+        """
+        if self._gives_way_to is None:
+            return
+        began = time.monotonic()
+        until = began + _WAITS_PER_WORK * (began - (self._worked_since or began))
+        while self._gives_way_to.exists() and time.monotonic() < until and not self.stopping():
+            time.sleep(_GIVING_WAY_POLL_SECONDS)
+        self._worked_since = time.monotonic()
 
     def check(self) -> None:
         """Call before anything is written.

@@ -297,6 +297,7 @@ def _step(job: Job, batch: list[Any]) -> dict[str, float]:
     own = batch[job.accelerator.process_index :: job.accelerator.num_processes]
     totals = torch.zeros(len(job.objective.sums), dtype=torch.float64)
     for piece in split_by_tokens(own, job.piece_tokens):
+        job.attempt.give_way()
         _stop_if_asked(job, mid_step=True)
         loss, others = job.objective.measure(job.learner, piece, training=True)
         job.accelerator.backward(loss * (job.accelerator.num_processes / weight))

@@ -57,6 +57,7 @@ class TrainingSpec:
     fencing_token: int | None = None  # number of this attempt; None for a job without a server
     heartbeat_seconds: float | None = None
     reported_step: int | None = None  # reports up to here have arrived; None wants none again
+    gives_way_to: Path | None = None  # while this file exists, others have the processor or GPU first
     method: str = "supervised"
     beta: float = 0.1  # of dpo
     teaching: Teaching | None = None
@@ -183,4 +184,5 @@ def _read_attempt(values: dict[str, Any], reader: _Reader) -> dict[str, Any]:
         "fencing_token": reader.number(values, "fencing_token", int, 1, 2**53),
         "heartbeat_seconds": reader.number(values, "heartbeat_seconds", float, 0.01, 3600.0, 10.0),
         "reported_step": reader.number(values, "reported_step", int, 0, 2**53, 0),
+        "gives_way_to": reader.path_of(values, "gives_way_to", optional=True),
     }
