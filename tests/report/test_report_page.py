@@ -208,6 +208,57 @@ def test_a_curve_answers_how_many_examples(copy):
     assert "not measured in this run" not in question
 
 
+def test_a_study_answers_what_one_run_cannot(copy):
+    (copy.root / "study").mkdir()
+    answers = [{"question": "", "status": "measured", "sentences": [f"Study says {n}."]} for n in range(6)]
+    answers[2]["status"] = "not measured in this study"
+    write(copy.root / "study" / "study.json", {"schema": "understudy.study/1", "answers": answers})
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    assert [n for n in range(6) if f"Study says {n}." in html] == [1, 3, 4]
+
+
+def test_judges_are_shown_with_their_controls_and_the_withheld_with_the_reason(folder, tmp_path):
+    shutil.copytree(folder.root, tmp_path / "ophelia")
+    judged = CharacterFolder(tmp_path / "ophelia")
+    assert 'id="judges"' not in build_report(judged).path.read_text(encoding="utf-8")
+    write(judged.latest_run() / "judgement.json", judgement())
+    html = build_report(judged).path.read_text(encoding="utf-8")
+    section = html[html.index('id="judges"') : html.index('id="cost"')]
+    assert "judge-a: 58% (51 to 65)" in section
+    assert "2 of 2" in section
+    assert "it failed planted controls (fact dump: 0.40 of 20)" in section
+    assert "alpha 0.61" in section
+    assert outline(html).faults == []
+    text = build_report(judged, form="md").path.read_text(encoding="utf-8")
+    assert "| judge-a | 58.0% (51.0 to 65.0) | 55.0% (48.0 to 62.0) | 2 of 2 | no |" in text
+
+
+def judgement():
+    rate = {"value": 0.58, "low": 0.51, "high": 0.65, "count": 160}
+    adjusted = {"value": 0.55, "low": 0.48, "high": 0.62, "count": 160}
+    control = {"kind": "generic", "title": "generic", "rate": 0.95, "count": 20, "passed": True}
+    dump = {"kind": "dump", "title": "fact dump", "rate": 0.4, "count": 20, "passed": False}
+    failed = "it failed planted controls (fact dump: 0.40 of 20)"
+    return {
+        "schema": "understudy.judgement/1",
+        "a": "tuned+short",
+        "b": "expensive+long",
+        "complete": True,
+        "win_rate": rate,
+        "sentence": "1 of 2 judges: tuned+short wins 58 % (51–65) of 160 pairs.",
+        "judges": [
+            {"name": "judge-a", "withheld": None, "controls": [control, control], "win_rate": rate}
+            | {"length_adjusted": adjusted, "consistent": 0.9},
+            {"name": "judge-b", "withheld": failed, "controls": [control, dump], "win_rate": None},
+        ],
+        "persons": [],
+        "agreement": {"judges": {"alpha": 0.61, "equal": 0.7, "count": 160}},
+        "by_category": [{"category": "fact", **rate}],
+        "faults": [],
+        "protocol": {"method": "both orders", "breaches": []},
+    }
+
+
 def test_markdown_says_the_same_without_the_replies(folder):
     text = build_report(folder, form="md").path.read_text(encoding="utf-8")
     assert text.splitlines()[2] == "# Princess Ophelia: Yes"

@@ -10,6 +10,8 @@ __all__ = ["add_findings"]
 
 HOW_MANY = 3
 """Place of the question about the number of examples."""
+ONLY_A_STUDY = (1, 2, 3, 4)
+"""Places of what several trainings answer better than one run: prompt, shape, number, protection."""
 
 
 def add_findings(
@@ -22,8 +24,10 @@ def add_findings(
         curve: ``curve/curve.json``, or empty.
     """
     found = list(answers)
-    for place, paragraph in _paragraphs(study).items():
-        found[place] = _measured(found[place], [paragraph])
+    for place, answer in enumerate(study.get("answers") or []):
+        told = [str(sentence) for sentence in answer.get("sentences") or []]
+        if place in ONLY_A_STUDY and told and not str(answer.get("status")).startswith("not"):
+            found[place] = _measured(found[place], told)
     if curve.get("sentence"):
         found[HOW_MANY] = _measured(found[HOW_MANY], _curve_sentences(curve))
     return found
@@ -33,16 +37,6 @@ def _measured(answer: Answer, sentences: Sequence[str]) -> Answer:
     """Findings first; that the run itself did not measure them no longer matters."""
     rest = [sentence for sentence in answer.sentences if "not measured in this run" not in sentence]
     return replace(answer, status=MEASURED, sentences=(*sentences, *rest))
-
-
-def _paragraphs(study: Mapping[str, Any]) -> dict[int, str]:
-    """The study's paragraphs by place among the six questions."""
-    rows = study.get("answers") or []
-    return {
-        int(row["question"]) - 1: str(row["paragraph"])
-        for row in rows
-        if row.get("paragraph") and str(row.get("question")) in "123456" and row.get("measured", True)
-    }
 
 
 def _curve_sentences(curve: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from understudy.report.content import ANSWERS, Content
 from understudy.report.drift import draw_drift, draw_survival
 from understudy.report.figures import DEPLOYED, draw_forest, draw_score
 from understudy.report.formats import CATEGORIES, category, label, number, percent, points, share, usd
+from understudy.report.judged import draw_win_rates, read_raters
 from understudy.report.loss import draw_loss
 from understudy.report.money import draw_cost, draw_pareto
 from understudy.report.plot import Plot, colour_name
@@ -61,6 +62,8 @@ def render_page(content: Content, *, fingerprint: str) -> str:
         "comparisons": content.comparisons,
         "answers": content.answers,
         "book": book,
+        "judgement": content.attachments.judgement,
+        "raters": read_raters(content.attachments.judgement),
         "cost": content.cost,
         "places": [
             (place, list(arms))
@@ -112,6 +115,7 @@ def _plots(content: Content) -> dict[str, list[Plot]]:
         "scores": [*by_score],
         "loss": [draw_loss(content.evidence.events)],
         "drift": [draw_drift(sheet.arms, "style"), draw_drift(sheet.arms, "leak"), draw_survival(sheet.arms)],
+        "judges": [draw_win_rates(content.attachments.judgement)],
         "cost": [draw_cost(content.cost)],
         "pareto": [draw_pareto(content.pareto)],
     }

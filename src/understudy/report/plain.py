@@ -7,6 +7,7 @@ from typing import Any
 from understudy.report.content import ANSWERS, Content
 from understudy.report.figures import DEPLOYED
 from understudy.report.formats import category, number, share, usd
+from understudy.report.judged import read_raters
 from understudy.report.primary import primary_rows, superiority_rows
 
 __all__ = ["SCHEMA", "render_json", "render_markdown"]
@@ -60,6 +61,7 @@ def render_markdown(content: Content, *, fingerprint: str) -> str:
         *_answers(content),
         *_scores(content),
         *_categories(content),
+        *_judges(content),
         *_costs(content),
         *_made(content),
     ]
@@ -154,6 +156,30 @@ def _categories(content: Content) -> list[str]:
     ]
     head = ["Category", "Probes", *(_text(name) for name in content.sheet.names)]
     return ["## Probes passed, by category", _table(head, rows)]
+
+
+def _judges(content: Content) -> list[str]:
+    judgement = content.attachments.judgement
+    if not judgement:
+        return []
+    rows = [
+        [
+            _text(rater.name),
+            share(rater.win_rate),
+            share(rater.length_adjusted),
+            f"{rater.controls_passed} of {rater.controls}",
+            _text(rater.withheld or "no"),
+        ]
+        for rater in read_raters(judgement)
+    ]
+    head = [
+        "Rater",
+        f"{_text(judgement.get('a'))} preferred",
+        "At equal length",
+        "Controls passed",
+        "Withheld",
+    ]
+    return ["## What judges preferred", _text(judgement.get("sentence")), _table(head, rows)]
 
 
 def _costs(content: Content) -> list[str]:

@@ -25,7 +25,7 @@ ARM_COLOURS = {
     "tuned+long": "#010114",
     "expensive+long": "#010115",
     "cheap+trimmed": "#010117",
-    "cheap+few_shot": "#010118",
+    "cheap+few-shot": "#010118",
 }
 OTHER_ARM = "#010116"
 VARIABLES = {INK: "ink", DIM: "dim", FAINT: "faint", GOOD: "good", BAD: "bad", OTHER_ARM: "arm-other"} | {

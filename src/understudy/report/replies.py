@@ -154,7 +154,7 @@ def _item(rows: Sequence[Mapping[str, Any]], order: Mapping[str, int]) -> Item:
     before = () if conversation else _messages(first)[:-1]
     return Item(
         id=str(first.get("group") if conversation else first.get("probe_id")),
-        category="script" if conversation else str(first.get("category") or "other"),
+        category=_category(first),
         kind=str(first.get("kind") or ""),
         before=tuple((str(m["role"]), str(m.get("content") or "")) for m in before),
         reference=str(first.get("reference") or ""),
@@ -162,6 +162,14 @@ def _item(rows: Sequence[Mapping[str, Any]], order: Mapping[str, int]) -> Item:
             _exchange(turn, aside, found, order) for (turn, aside, _), found in sorted(exchanges.items())
         ),
     )
+
+
+def _category(row: Mapping[str, Any]) -> str:
+    """The further identity and attack probes stand apart from those of the endpoint."""
+    part = str(row.get("part") or "")
+    if part in CONVERSATIONS:
+        return "script"
+    return part if part == "further" else str(row.get("category") or "other")
 
 
 def _messages(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -17,7 +17,7 @@ __all__ = ["Cell", "KeyFigure", "ScoreRow", "Sheet", "key_figures", "read_sheet"
 
 # The deployed arm beside the ones that it replaces; the other prompts of the tuned model after them.
 ORDER = [DEPLOYED, "expensive+long", "cheap+long", "cheap+short", "tuned+none", "tuned+long"]
-ORDER += ["cheap+trimmed", "cheap+few_shot"]
+ORDER += ["cheap+trimmed", "cheap+few-shot", "wrong+short"]
 
 
 @dataclass(frozen=True)
