@@ -1,6 +1,7 @@
 """The report in a real browser: no requests, a filter that works, contrast in both modes, no overflow."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from synthetic_run import build_run
@@ -208,6 +209,19 @@ def test_all_text_has_contrast(open_page, scheme):
         page.evaluate(f"document.querySelector('.verdict').className = 'verdict {answer}'")
         worst, tag, text = page.evaluate(CONTRAST, where)
         assert worst >= 4.5, f"{answer}: {tag} {text!r} has only {worst:.2f}"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_anybody_out(open_page, scheme):
+    axe = Path(__file__).parent.parent / "node" / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.is_file():
+        pytest.skip("axe-core is missing; install it: npm install --prefix tests/node")
+    page = open_page(scheme=scheme)
+    page.add_script_tag(path=axe)
+    page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true; })")
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+    assert len(found["passes"]) > 40
 
 
 def test_dark_mode_is_dark(open_page):
