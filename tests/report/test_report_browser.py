@@ -239,5 +239,7 @@ def test_nothing_is_clipped_or_laid_over_another(open_page, width):
 def test_on_paper_nothing_is_cut_off_and_the_page_is_white(open_page):
     page = open_page(width=690, scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("section > details:not([open])").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") == 690
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
