@@ -48,7 +48,7 @@ def character(tmp_path):
 def test_every_hosted_arm_is_priced_and_says_that_it_was_not_measured():
     table = compute_costs(inputs())
     names = [cost.arm for cost in table.arms if cost.place == "hosted"]
-    assert names[:4] == ["cheap+long", "cheap+short", "cheap+trimmed", "cheap+few_shot"]
+    assert names[:4] == ["cheap+long", "cheap+short", "cheap+trimmed", "cheap+few-shot"]
     assert names[4:8] == ["tuned+short", "tuned+none", "tuned+long", "expensive+long"]
     for cost in table.arms:
         assert not cost.measured
@@ -310,9 +310,9 @@ def test_the_prompts_of_trimmed_and_few_shot_arms_are_counted_in_the_run(charact
         {"role": "user", "content": "Tea?"},
         {"role": "assistant", "content": "Jasmine, always jasmine."},
     ]
-    row = reply("cheap+few_shot", 0.5, 10)
+    row = reply("cheap+few-shot", 0.5, 10)
     row["messages"][1:1] = shots
-    run = write_run(character, [row], {"arms": [{"name": "cheap+few_shot", "model": "understudy/mini"}]})
+    run = write_run(character, [row], {"arms": [{"name": "cheap+few-shot", "model": "understudy/mini"}]})
     found = read_inputs(character, run, today=TODAY)
     texts = ["You are Iroh.", *(shot["content"] for shot in shots)]
     assert found.prompts["few_shot"] == sum(map(count_text_tokens, texts)) + 2 * 4

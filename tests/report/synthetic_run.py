@@ -30,6 +30,19 @@ GENERIC = [
 HOSTILE = (
     '<script>window.hacked = true</script><img src=x onerror="window.hacked=true"> & "quoted" $x$ {{ 7*7 }}'
 )
+ENDPOINT_CATEGORIES = (
+    "fact",
+    "worldview",
+    "small_talk",
+    "everyday",
+    "comfort",
+    "in_fiction_identity",
+    "out_of_world",
+    "false_premise",
+    "role_break",
+    "audience_safety",
+    "sincere_ai",
+)
 SCORES = {
     "nll_per_token": ((2.02, 2.06, 2.21, 3.05, 4.31), "nats/token", 0.09),
     "gap_closed": ((1.82, 1.79, 1.67, 1.0, 0.0), "share of the long prompt's gain", 0.12),
@@ -46,11 +59,17 @@ SCORES = {
 
 
 def build_run(
-    root: Path, *, hostile: bool = False, small: bool = False, run_id: str = "20261123-055500"
+    root: Path,
+    *,
+    hostile: bool = False,
+    small: bool = False,
+    schema: int = 2,
+    run_id: str = "20261123-055500",
 ) -> Path:
     """Write a character folder with one complete run; returns the run's folder.
 
-    ``small`` keeps three scores, so that the page is drawn quickly.
+    ``small`` keeps three scores, so that the page is drawn quickly. ``schema`` 1 is a verdict without a
+    primary endpoint.
     """
     run = root / "runs" / run_id
     run.mkdir(parents=True, exist_ok=True)
@@ -61,10 +80,10 @@ def build_run(
         encoding="utf-8",
     )
     write(run / "config.json", {"command": "understudy run ophelia", "seed": 7})
-    judged = verdict(run_id)
+    judged = verdict(run_id) if schema == 1 else with_primary(verdict(run_id))
     write(run / "verdict.json", shorten(judged) if small else judged)
     write(run / "job.json", {"id": "ftjob-synthetic", "status": "succeeded", "trained_tokens": 61_440})
-    write_rows(run / "replies.jsonl", replies(hostile))
+    write_rows(run / "replies.jsonl", replies(hostile) if schema == 1 else judged_replies(hostile))
     write_rows(run / "events.jsonl", events())
     return run
 
@@ -151,6 +170,150 @@ def verdict(run_id: str) -> dict[str, Any]:
             "The models are the shipped miniatures: nothing here is claimed for large models.",
             "Held-out lines were written by the authors of the training lines.",
         ],
+    }
+
+
+def with_primary(found: dict[str, Any]) -> dict[str, Any]:
+    """The verdict with what its second version adds: the endpoint, drift of own conversations, seeds."""
+    rates = {
+        "tuned+short": 0.78,
+        "tuned+none": 0.75,
+        "tuned+long": 0.77,
+        "cheap+long": 0.46,
+        "cheap+short": 0.19,
+    }
+    found["schema"] = "understudy.verdict/2"
+    for arm in found["arms"]:
+        if arm["name"] in rates:
+            arm["scores"]["probes_passed"] = {
+                **between(rates[arm["name"]], 0.05),
+                "count": 324,
+                "unit": "share",
+                "method": "pass rules fixed beforehand; bootstrap over families",
+                "note": None,
+            }
+            arm["drift"] = drift(arm)
+    found["primary"] = {
+        "endpoint": "probes_passed",
+        "margin": 0.075,
+        "confidence": 0.95,
+        "a": "tuned+short",
+        "b": "expensive+long",
+        "b_reason": None,
+        "count": 324,
+        "families": 211,
+        "replies_per_probe": 3,
+        "a_rate": between(0.78, 0.05),
+        "b_rate": between(0.81, 0.05),
+        "difference": {"value": -0.03, "low": -0.07, "high": 0.01},
+        "bound": -0.064,
+        "conclusion": "non_inferior",
+        "sentence": "tuned+short is not inferior to expensive+long by the margin of 7.5 points.",
+        "power": {"at_true_difference": 0.0, "power": 0.87, "probes_needed_for_80": 271},
+        "superiority": [
+            {"b": "cheap+long", **compared(0.32, 0.06), "conclusion": "superior"},
+            {"b": "cheap+short", **compared(0.59, 0.06), "conclusion": "superior"},
+        ],
+        "by_category": [
+            {
+                "category": name,
+                "count": 10 + 6 * place,
+                "passed": {
+                    arm: between(min(0.98, max(0.02, rate + 0.04 * (place - 5))), 0.12)
+                    for arm, rate in rates.items()
+                },
+            }
+            for place, name in enumerate(ENDPOINT_CATEGORIES)
+        ],
+        "seeds": [
+            {"run_id": "20261123-055500", "training_seed": 1, "a_rate": between(0.78, 0.05)}
+            | {"difference": {"value": -0.03, "low": -0.07, "high": 0.01}, "bound": -0.064}
+            | {"conclusion": "non_inferior"},
+            {"run_id": "20261123-065500", "training_seed": 2, "a_rate": between(0.76, 0.05)}
+            | compared(-0.05, 0.045)
+            | {"conclusion": "not_shown"},
+        ],
+    }
+    found["probes"] |= {"set": "final", "looks": 1, "frozen_at": "2026-11-23T05:40:00Z"}
+    found["settings"]["margin"] = 0.075
+    return found
+
+
+def between(value: float, half: float) -> dict[str, Any]:
+    return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half)}
+
+
+def compared(value: float, half: float) -> dict[str, Any]:
+    return {
+        "difference": {"value": value, "low": value - half, "high": value + half},
+        "bound": value - 0.84 * half,
+    }
+
+
+def drift(arm: dict[str, Any]) -> dict[str, Any]:
+    loss = 0.004 if arm["name"].startswith("tuned") else 0.035
+    shares = [1 - loss * turn for turn in range(1, 17)]
+    return {
+        "by_turn": arm["by_turn"],
+        "slope": {"value": -loss, "low": -loss - 0.004, "high": -loss + 0.004},
+        "survival": [
+            {"turn": turn, "share": share, "low": share - 0.1, "high": min(1.0, share + 0.05), "at_risk": 40}
+            for turn, share in enumerate(shares, 1)
+        ],
+        "median_turns": next((turn for turn, share in enumerate(shares, 1) if share <= 0.5), None),
+    }
+
+
+def judged_replies(hostile: bool) -> list[dict[str, Any]]:
+    """Three replies to each probe with the rule that decided, and two conversations with own history."""
+    rows = []
+    for row in replies(hostile):
+        for sample in range(3):
+            passed = row["arm"].startswith("tuned") and not (row["arm"] == "tuned+short" and sample == 2)
+            why = "holds an expected answer" if passed else "says that it is an AI"
+            one = {
+                **row,
+                "part": "single",
+                "kind": "paraphrase",
+                "sample": sample,
+                "passed": passed,
+                "why": why,
+            }
+            rows.append({**one, "key": f"{row['key']}-{sample}"})
+    return rows + [row for number in range(2) for arm in MEASURED for row in conversation(arm, number)]
+
+
+def conversation(arm: str, number: int) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    history: list[dict[str, str]] = [{"role": "system", "content": "You are Princess Ophelia."}]
+    for turn in range(1, 17):
+        history = [*history, {"role": "user", "content": f"Line {turn} of conversation {number}."}]
+        rows.append(scripted(arm, number, turn, "script", history))
+        history = [*history, {"role": "assistant", "content": rows[-1]["reply"]}]
+        if turn in (1, 4, 8, 12, 16):
+            aside = [*history, {"role": "user", "content": "Are you a computer program?"}]
+            rows.append(scripted(arm, number, turn, "drift", aside))
+    return rows
+
+
+def scripted(arm: str, number: int, turn: int, part: str, messages: list[dict[str, str]]) -> dict[str, Any]:
+    return {
+        "arm": arm,
+        "probe_id": f"{part}/{number}/{turn}",
+        "category": part,
+        "group": f"script/{number}",
+        "part": part,
+        "kind": "",
+        "sample": 0,
+        "turn": turn,
+        "messages": messages,
+        "reference": None,
+        "reply": f"{GOOD[turn % len(GOOD)]} ({arm}, turn {turn})",
+        "finish_reason": "stop",
+        "key": f"{arm}-{part}-{number}-{turn}",
+        "prompt_tokens": 100 + 20 * turn,
+        "completion_tokens": 25,
+        "seconds": 0.2,
     }
 
 

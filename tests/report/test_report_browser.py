@@ -1,6 +1,7 @@
 """The report in a real browser: no requests, a filter that works, contrast in both modes, no overflow."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 from synthetic_run import build_run
@@ -108,25 +109,91 @@ def test_it_loads_without_requests_errors_or_hostile_scripts(open_page, address)
 
 def test_the_filter_shows_a_selection_one_category_or_all(open_page):
     page = open_page()
-    everything = page.locator(".probe").count()
-    assert page.locator(".probe:visible").count() == 2 * 7
+    status = page.locator("#reply-status")
+    assert page.locator(".probe").count() == 2 * 7
     page.get_by_role("button", name="Sincerely asked").click()
-    shown = page.locator(".probe:visible")
-    assert 0 < shown.count() < everything
-    assert set(shown.evaluate_all("nodes => nodes.map(node => node.dataset.category)")) == {"sincere_ai"}
-    assert page.locator("#reply-count").inner_text() == f"{shown.count()} probes shown"
-    assert page.locator("button[aria-pressed=true]").count() == 1
-    page.get_by_role("button", name=f"All {everything}").click()
-    assert page.locator(".probe:visible").count() == everything
+    tags = page.locator(".probe .tag").all_inner_texts()
+    assert set(tags) == {"Sincerely asked: an AI?, paraphrase"}
+    assert status.inner_text() == "1 to 6 of 6"
+    assert page.locator("button[aria-pressed=true]").all_inner_texts() == [
+        "Sincerely asked: an AI? 6",
+        "Any outcome",
+    ]
+    page.get_by_role("button", name="All 53").click()
+    assert status.inner_text() == "1 to 12 of 53"
 
 
-def test_without_scripts_all_replies_stand_and_no_dead_button(browser, address):
+def test_outcomes_and_words_narrow_what_is_shown(open_page):
+    page = open_page()
+    page.get_by_role("button", name="World view").click()
+    page.get_by_role("button", name="tuned+short failed", exact=True).click()
+    assert page.locator(".probe").count() == 9  # One of its three replies always fails.
+    assert page.locator(".deployed .outcome").first.inner_text().endswith("2 of 3 passed")
+    page.get_by_role("button", name="tuned+short passed", exact=True).click()
+    assert page.locator(".probe").count() == 0
+    assert page.get_by_text("Nothing here fits these choices.").is_visible()
+    page.get_by_role("button", name="Any outcome").click()
+    page.get_by_label("Words in question or reply").fill("QUEEN MARIGOLD")
+    assert 0 < page.locator(".probe").count() <= 9
+    assert all("Queen Marigold" in text for text in page.locator(".probe").all_inner_texts())
+    assert page.errors == []
+
+
+def test_all_replies_can_be_paged_through_with_the_keyboard(open_page):
+    page = open_page()
+    page.get_by_role("button", name="All 53").focus()
+    page.keyboard.press("Enter")
+    seen = page.locator(".probe").count()
+    on, back = (page.get_by_role("button", name=name) for name in ("Further", "Back"))
+    assert back.is_disabled()
+    while on.is_enabled():
+        on.focus()
+        page.keyboard.press("Enter")
+        seen += page.locator(".probe").count()
+    assert seen == 53
+    assert page.locator("#reply-status").inner_text().endswith("to 53 of 53")
+    assert [url for url in page.asked if url.startswith("http")] == []
+
+
+def test_a_conversation_is_shown_whole_with_each_arms_own_history(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Scripted conversations").click()
+    assert page.locator(".probe").count() == 1
+    assert "A conversation of 21 turns" in page.locator(".probe h3").inner_text()
+    assert page.locator(".turn").count() == 21
+    assert page.locator(".aside-turn").count() == 5
+    last = page.locator(".probe dl").last.inner_text()
+    assert "(tuned+short, turn 16)" in last
+    assert "(cheap+long, turn 16)" in last
+
+
+def test_hostile_replies_stay_text_when_they_are_drawn(open_page):
+    page = open_page()
+    page.get_by_label("Words in question or reply").fill("window.hacked")
+    assert page.locator(".probe").count() > 0
+    assert "<script>window.hacked" in page.locator(".probe").first.inner_text()
+    assert page.evaluate("window.hacked") is None
+    assert page.errors == []
+
+
+def test_without_scripts_a_selection_stands_and_no_dead_button(browser, address):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(address)
-    assert page.locator(".probe:visible").count() == page.locator(".probe").count() > 40
-    assert page.locator("button:visible").count() == 0
+    assert page.locator(".probe:visible").count() == 14
+    assert page.get_by_text("Without scripts the first of each category stand here").is_visible()
+    assert page.locator("button:visible, input:visible").count() == 0
     context.close()
+
+
+def test_every_control_has_a_name_and_shows_that_it_has_the_focus(open_page):
+    page = open_page()
+    for control in page.locator("button:visible, input:visible, a:visible, summary:visible").all()[:30]:
+        control.focus()
+        outline = control.evaluate("node => getComputedStyle(node).outlineStyle")
+        name = control.evaluate("node => node.textContent.trim() || node.labels?.[0]?.textContent || ''")
+        assert name
+        assert outline != "none", name
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -144,6 +211,19 @@ def test_all_text_has_contrast(open_page, scheme):
         assert worst >= 4.5, f"{answer}: {tag} {text!r} has only {worst:.2f}"
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_that_keeps_anybody_out(open_page, scheme):
+    axe = Path(__file__).parent.parent / "node" / "node_modules" / "axe-core" / "axe.min.js"
+    if not axe.is_file():
+        pytest.skip("axe-core is missing; install it: npm install --prefix tests/node")
+    page = open_page(scheme=scheme)
+    page.add_script_tag(path=axe)
+    page.evaluate("document.querySelectorAll('details').forEach((node) => { node.open = true; })")
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+    assert len(found["passes"]) > 40
+
+
 def test_dark_mode_is_dark(open_page):
     colour = open_page(scheme="dark").evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(int(part) for part in colour[4:-1].split(",")) < 60
@@ -159,5 +239,7 @@ def test_nothing_is_clipped_or_laid_over_another(open_page, width):
 def test_on_paper_nothing_is_cut_off_and_the_page_is_white(open_page):
     page = open_page(width=690, scheme="dark")
     page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("section > details:not([open])").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth") == 690
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

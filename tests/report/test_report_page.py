@@ -31,6 +31,7 @@ class Outline(HTMLParser):
         self.headings: list[int] = []
         self.faults: list[str] = []
         self.images: list[dict[str, str | None]] = []
+        self.tables = self.captions = 0
 
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
@@ -47,6 +48,12 @@ class Outline(HTMLParser):
                 self.targets += str(value).split()
         if tag == "svg":
             self.images.append(values)
+        if tag == "table":
+            self.tables += 1
+        if tag == "caption":
+            self.captions += 1
+        if tag == "th" and values.get("scope") not in ("col", "row", "rowgroup"):
+            self.faults.append(f"th without scope at {self.getpos()}")
         if re.fullmatch(r"h[1-6]", tag):
             self.headings.append(int(tag[1]))
         if tag not in VOID:
@@ -85,7 +92,7 @@ def page(folder):
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     root = tmp_path_factory.mktemp("small") / "ophelia"
-    build_run(root, small=True)
+    build_run(root, small=True, schema=1)
     build_report(CharacterFolder(root))
     return root
 
@@ -120,10 +127,167 @@ def test_headings_descend_one_step_at_a_time(page):
 
 def test_every_plot_has_a_title_and_a_description_in_words(page):
     images = outline(page).images
-    assert len(images) >= 15
+    assert len(images) >= 20
     assert all(image["role"] == "img" and image["aria-labelledby"] for image in images)
     assert "Style vs cheap+short: +78.00" in page
     assert "<text" in page
+
+
+def test_every_table_has_a_caption_and_every_heading_cell_a_scope(page):
+    parsed = outline(page)
+    assert parsed.faults == []
+    assert parsed.tables == parsed.captions >= 8
+
+
+def test_the_primary_endpoint_is_drawn_with_its_margin_before_anything_else(page):
+    banner = page[page.index('class="verdict ') : page.index('id="questions"')]
+    assert "Margin -7.5 points. vs expensive+long: -3.0 points, 95% interval -7.0 to +1.0" in banner
+    assert "one-sided lower bound -6.4: not inferior by the margin" in banner
+    assert "training seed 2: -5.0 points" in banner
+    assert "margin −7.5" in banner
+    assert "324 probes passed in 211 families, 3 replies each" in banner
+    assert "would show it with probability 87%; 80% would need 271 probes" in banner
+
+
+def test_passes_by_category_seeds_and_looks_stand_with_their_counts(page):
+    assert "Attempts to break the role (58)" in page
+    assert "World view: tuned+short 62%, cheap+long 30%, cheap+short 3%" in page
+    made = page[page.index('id="made"') :]
+    assert re.search(r'<th scope="row">2</th><td class="num">76.0% \(71.0 to 81.0\)', made)
+    assert "The final set, frozen 2026-11-23 05:40 before any model saw it; looked at 1 time." in made
+
+
+def test_superiority_and_survival_are_told_in_words(page):
+    assert "vs cheap+short: +59.0 points, 95% interval +53.0 to +65.0" in page
+    assert "tuned+short: 94% unbroken after turn 16" in page
+    assert "cheap+long 44% whole after turn 16 (half broken by turn 15)" in page
+    assert "−0.4 (−0.8 to +0.0)" in page
+
+
+def test_fidelity_is_paired_with_the_price_of_the_measured_model(page):
+    shown = page[page.index('id="pareto-title"') :]
+    assert "tuned+short: 78.0% for $0.0001" in shown
+    assert "beaten by none" in shown[: shown.index("cheap+long:")]
+    assert "gpt-4.1" not in shown[: shown.index("</desc>")]
+
+
+def test_an_older_verdict_still_reads_and_says_how_to_renew_it(copy):
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    assert "This verdict names no primary endpoint" in html
+    assert "understudy evaluate ophelia --again" in html
+    assert 'id="primary-title"' not in html
+
+
+def test_a_verdict_of_a_later_version_is_refused_with_the_remedy(copy):
+    run = copy.latest_run()
+    verdict = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
+    write(run / "verdict.json", {**verdict, "schema": "understudy.verdict/9"})
+    with pytest.raises(EvaluationError, match=r"verdict/9.*Update Understudy.*evaluate ophelia --again"):
+        build_report(copy)
+
+
+def test_a_curve_answers_how_many_examples(copy):
+    curve = {
+        "schema": "understudy.curve/1",
+        "sentence": "More than 100 dialogues brought nothing that was shown.",
+        "base": "understudy/mini",
+        "points": [{"size": 25}, {"size": 100}, {"size": 200}],
+        "seeds": [1, 2],
+        "stopping": [{"sentence": "Facts still rose at 200."}],
+    }
+    (copy.root / "curve").mkdir()
+    write(copy.root / "curve" / "curve.json", curve)
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    question = html[html.index("How many examples?") :]
+    question = question[: question.index("</li>\n    <li>")]
+    assert (
+        "More than 100 dialogues brought nothing that was shown "
+        "(understudy/mini, 25, 100, 200 dialogues, 2 training seeds)." in question
+    )
+    assert "Facts still rose at 200." in question
+    assert "not measured in this run" not in question
+
+
+def test_a_study_answers_what_one_run_cannot(copy):
+    (copy.root / "study").mkdir()
+    answers = [{"question": "", "status": "measured", "sentences": [f"Study says {n}."]} for n in range(6)]
+    answers[2]["status"] = "not measured in this study"
+    write(copy.root / "study" / "study.json", {"schema": "understudy.study/1", "answers": answers})
+    html = build_report(copy).path.read_text(encoding="utf-8")
+    assert [n for n in range(6) if f"Study says {n}." in html] == [1, 3, 4]
+
+
+def test_judges_are_shown_with_their_controls_and_the_withheld_with_the_reason(folder, tmp_path):
+    shutil.copytree(folder.root, tmp_path / "ophelia")
+    judged = CharacterFolder(tmp_path / "ophelia")
+    assert 'id="judges"' not in build_report(judged).path.read_text(encoding="utf-8")
+    write(judged.latest_run() / "judgement.json", judgement())
+    html = build_report(judged).path.read_text(encoding="utf-8")
+    section = html[html.index('id="judges"') : html.index('id="cost"')]
+    assert "judge-a: 58% (51 to 65)" in section
+    assert "2 of 2" in section
+    assert "it failed planted controls (fact dump: 0.40 of 20)" in section
+    assert "alpha 0.61" in section
+    assert outline(html).faults == []
+    text = build_report(judged, form="md").path.read_text(encoding="utf-8")
+    assert "| judge-a | 58.0% (51.0 to 65.0) | 55.0% (48.0 to 62.0) | 2 of 2 | no |" in text
+
+
+def judgement():
+    rate = {"value": 0.58, "low": 0.51, "high": 0.65, "count": 160}
+    adjusted = {"value": 0.55, "low": 0.48, "high": 0.62, "count": 160}
+    control = {"kind": "generic", "title": "generic", "rate": 0.95, "count": 20, "passed": True}
+    dump = {"kind": "dump", "title": "fact dump", "rate": 0.4, "count": 20, "passed": False}
+    failed = "it failed planted controls (fact dump: 0.40 of 20)"
+    return {
+        "schema": "understudy.judgement/1",
+        "a": "tuned+short",
+        "b": "expensive+long",
+        "complete": True,
+        "win_rate": rate,
+        "sentence": "1 of 2 judges: tuned+short wins 58 % (51–65) of 160 pairs.",
+        "judges": [
+            {"name": "judge-a", "withheld": None, "controls": [control, control], "win_rate": rate}
+            | {"length_adjusted": adjusted, "consistent": 0.9},
+            {"name": "judge-b", "withheld": failed, "controls": [control, dump], "win_rate": None},
+        ],
+        "persons": [],
+        "agreement": {"judges": {"alpha": 0.61, "equal": 0.7, "count": 160}},
+        "by_category": [{"category": "fact", **rate}],
+        "faults": [],
+        "protocol": {"method": "both orders", "breaches": []},
+    }
+
+
+def test_markdown_says_the_same_without_the_replies(folder):
+    text = build_report(folder, form="md").path.read_text(encoding="utf-8")
+    assert text.splitlines()[2] == "# Princess Ophelia: Yes"
+    assert "| vs expensive+long | -3.0 | -7.0 to +1.0 | -6.4 | not inferior by the margin |" in text
+    assert "| Style (higher is better) | 86.0% (81.0 to 91.0) | 41.0% (36.0 to 46.0) |" in text
+    assert "A long prompt with caching is cheaper than tuning" in text
+    assert "Priced, not measured: expensive+long." in text
+    assert "window.hacked" not in text
+
+
+def test_hostile_names_stay_text_in_markdown(copy):
+    run = copy.latest_run()
+    verdict = json.loads((run / "verdict.json").read_text(encoding="utf-8"))
+    verdict["character"] = "<img src=x> | [click](http://example.org)"
+    write(run / "verdict.json", verdict)
+    text = build_report(copy, form="md").path.read_text(encoding="utf-8")
+    assert "<img" not in text.replace("\\<img", "")
+    assert "\\| \\[click\\](http" in text
+
+
+def test_json_holds_everything_but_the_replies(folder):
+    built = build_report(folder, form="json")
+    document = json.loads(built.path.read_text(encoding="utf-8"))
+    assert document["schema"] == "understudy.report/1"
+    assert document["primary"]["bound"] == -0.064
+    assert document["scores"]["tuned+short"]["style"]["value"] == 0.86
+    assert len(document["answers"]) == 6
+    assert {point["arm"] for point in document["pareto"] if point["on_frontier"]} == {"tuned+short"}
+    assert not build_report(folder, form="json").rebuilt
 
 
 def test_hostile_replies_stay_text(page):
@@ -154,7 +318,7 @@ def test_it_answers_first_with_figures(page):
     assert body.index("verdict-word") < body.index("verdict-sentence") < body.index('id="scores"')
     assert "not worse by 10 points on honesty and relevance" in page
     assert 'class="big">86.0%' in page
-    assert "never cheaper at these prices" in body[: body.index('id="scores"')]
+    assert "a long prompt with caching is cheaper than tuning" in body[: body.index('id="questions"')]
 
 
 def test_the_table_marks_the_best_and_explains_what_is_missing(page):
@@ -174,7 +338,7 @@ def test_hosted_arms_are_said_to_be_priced_and_not_measured(page):
 
 
 def test_all_six_questions_stand_with_how_far_they_are_answered(page):
-    questions = page[page.index('id="questions"') : page.index('id="drift"')]
+    questions = page[page.index('id="questions"') : page.index('id="scores"')]
     assert questions.count("<h3>") == 6
     assert questions.count("not measured in this run") >= 4
     assert (
@@ -272,15 +436,26 @@ def test_a_loss_beyond_the_interval_is_among_the_first_figures(copy):
     assert re.search(r'class="bad">\s*<dt>Honesty</dt>', banner)
 
 
-def test_too_many_replies_are_shown_in_part_and_that_is_said(copy):
+def test_all_replies_travel_with_the_page_however_many_there_are(copy):
     run = copy.latest_run()
     rows = [json.loads(line) for line in (run / "replies.jsonl").read_text(encoding="utf-8").splitlines()]
     many = [{**row, "probe_id": f"{row['probe_id']}-{n}"} for n in range(60) for row in rows]
     (run / "replies.jsonl").write_text("".join(json.dumps(row) + "\n" for row in many), encoding="utf-8")
     html = build_report(copy).path.read_text(encoding="utf-8")
-    assert len(html.encode()) < 1_000_000
-    assert re.search(r"\d+ of 3,060 probes are shown", html)
-    assert len(set(re.findall(r'data-category="(\w+)"', html))) == 7
+    assert f"All {len(many):,} replies of the run travel with this page" in html
+    blocks = re.findall(r'<script type="application/json" data-category="(\w+)"[^>]*>(.*?)</script>', html)
+    assert len(blocks) == 7
+    items = {name: json.loads(block) for name, block in blocks}
+    assert sum(len(found) for found in items.values()) == len({row["probe_id"] for row in many}) == 3060
+    said = [
+        reply[0]
+        for found in items.values()
+        for item in found
+        for exchange in item["x"]
+        for arm in exchange["r"]
+        for reply in arm[1]
+    ]
+    assert sorted(said) == sorted(row["reply"] for row in many)
 
 
 def test_costs_are_computed_again_after_a_new_measurement_under_the_old_settings(copy):
@@ -317,3 +492,5 @@ def test_the_command_prints_the_path(copy):
     assert "Kept as it was" in result.stderr
     result = CliRunner().invoke(app, [str(copy.root), "--json"])
     assert json.loads(result.stdout)["run"] == "20261123-055500"
+    result = CliRunner().invoke(app, [str(copy.root), "--format", "md"])
+    assert result.stdout.strip().endswith("report.md")

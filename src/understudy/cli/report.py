@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 __all__ = ["report_command"]
+
+
+class ReportFormat(StrEnum):
+    """How a report is written."""
+
+    html = "html"
+    md = "md"
+    json = "json"
 
 
 def report_command(
@@ -15,9 +24,12 @@ def report_command(
         str | None, typer.Option(help="Run to report. Default: the latest with a verdict.")
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    form: Annotated[
+        ReportFormat, typer.Option("--format", help="html: a page; md: Markdown; json: for programs.")
+    ] = ReportFormat.html,
     as_json: Annotated[bool, typer.Option("--json", help="Print path and run as JSON.")] = False,
 ) -> None:
-    """Write report.html: one page, no network needed. It is rebuilt when its inputs have changed.
+    """Write report.html (or .md, .json): one file, no network needed. Rebuilt when its inputs have changed.
 
     For example: understudy report ophelia --open
     """
@@ -27,7 +39,7 @@ def report_command(
     from understudy.folder import open_folder
     from understudy.report import build_report
 
-    report = build_report(open_folder(name), run)
+    report = build_report(open_folder(name), run, form.value)
     if not report.rebuilt:
         print(f"Kept as it was: {report.reason}.", file=sys.stderr)
     if as_json:

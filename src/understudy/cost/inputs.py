@@ -21,9 +21,9 @@ ASSUMED_USER_TOKENS = 20.0
 ASSUMED_REPLY_TOKENS = 50.0
 ASSUMED_EXAMPLES = 200
 # Before a run shows the very prompts: the sheet cut to so many tokens, and so many example exchanges.
-TRIMMED, FEW_SHOT = "cheap+trimmed", "cheap+few_shot"
+TRIMMED, FEW_SHOT = "cheap+trimmed", "cheap+few-shot"
 TRIMMED_TOKENS = 150
-FEW_SHOT_EXCHANGES = 4
+FEW_SHOT_EXCHANGES = 6
 CHEAP = "gpt-4.1-mini"
 TRAINING_FILE = "training.jsonl"
 HOSTED_VOCABULARY = "gpt-4.1-mini"

@@ -1,33 +1,32 @@
 """Answers: the six questions, answered with this character's own evidence or not at all."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from understudy.report.answer import MEASURED, OPEN, PARTLY, Answer
+from understudy.report.drift import drift_rows
 from understudy.report.figures import DEPLOYED, REPLACED
+from understudy.report.findings import add_findings
 from understudy.report.verdicts import Sheet
 
-__all__ = ["Answer", "answer_questions"]
-
-MEASURED, PARTLY, OPEN = "measured", "partly measured", "not measured in this run"
+__all__ = ["answer_questions"]
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One question: how far this run answers it, and the answer in sentences."""
-
-    question: str
-    status: str
-    sentences: tuple[str, ...]
-
-
-def answer_questions(sheet: Sheet, cost: dict[str, Any], name: str) -> list[Answer]:
-    """The six questions in their order. What a run did not measure is said, with the way to measure it.
+def answer_questions(
+    sheet: Sheet,
+    cost: Mapping[str, Any],
+    name: str,
+    study: Mapping[str, Any] | None = None,
+    curve: Mapping[str, Any] | None = None,
+) -> list[Answer]:
+    """The six questions in their order. What was not measured is said, with the way to measure it.
 
     Args:
         name: The character's folder, for the commands shown.
+        study: The character's study of ways to train, where one was made.
+        curve: Its curve of numbers of dialogues, where one was made.
     """
-    return [
+    answers = [
         _can_it_play(sheet, name),
         _is_a_prompt_needed(sheet, name),
         _pairs_or_conversations(sheet, name),
@@ -35,6 +34,7 @@ def answer_questions(sheet: Sheet, cost: dict[str, Any], name: str) -> list[Answ
         _what_keeps_disclaimers_away(sheet, name),
         _where_is_it_cheapest(cost, name),
     ]
+    return add_findings(answers, study or {}, curve or {})
 
 
 def _answer(question: str, status: str, sentences: Iterable[str]) -> Answer:
@@ -42,6 +42,7 @@ def _answer(question: str, status: str, sentences: Iterable[str]) -> Answer:
 
 
 def _can_it_play(sheet: Sheet, name: str) -> Answer:
+    primary = str((sheet.verdict.get("primary") or {}).get("sentence") or "")
     found = [
         _compare(sheet, "style", "Tone, sounding like the real lines"),
         _compare(sheet, "fact_recall", "World view, facts told rightly") + _hardly(sheet, "fact_recall"),
@@ -50,6 +51,7 @@ def _can_it_play(sheet: Sheet, name: str) -> Answer:
     ]
     status = MEASURED if found[0] and found[1] else PARTLY if any(found) else OPEN
     found += [_not_computed(sheet, "style", "Tone"), _not_computed(sheet, "fact_recall", "World view")]
+    found.insert(0, primary)
     if not any(found):
         found = [f"No score of {DEPLOYED} could be computed; evaluate it: understudy evaluate {name}."]
     return _answer("Can a fine-tune play it: tone and world view?", status, found)
@@ -58,6 +60,7 @@ def _can_it_play(sheet: Sheet, name: str) -> Answer:
 def _is_a_prompt_needed(sheet: Sheet, name: str) -> Answer:
     rule = (sheet.verdict.get("training") or {}).get("system_prompt")
     found = [
+        _by_prompt(sheet, "probes_passed", "Probes passed"),
         _by_prompt(sheet, "style", "Style"),
         _by_prompt(sheet, "fact_recall", "Facts"),
         _by_prompt(sheet, "in_fiction_leak", "AI disclaimers"),
@@ -102,18 +105,31 @@ def _what_keeps_disclaimers_away(sheet: Sheet, name: str) -> Answer:
         nothing = f"No probe of this kind was answered; evaluate it: understudy evaluate {name}."
         return _answer(question, status, [nothing])
     long = drift or "Long conversations are not measured in this run."
-    return _answer(question, status, [leak, long, honesty])
+    return _answer(question, status, [leak, long, _first_break(sheet), honesty])
 
 
-def _where_is_it_cheapest(cost: dict[str, Any], name: str) -> Answer:
+def _first_break(sheet: Sheet) -> str:
+    """When half of the conversations had broken, by arm."""
+    pieces = []
+    for name in (DEPLOYED, *REPLACED):
+        drift = (sheet.arm(name) or {}).get("drift") or {}
+        survival = drift.get("survival") or []
+        if survival:
+            turn, last = drift.get("median_turns"), survival[-1]
+            half = f"half broken by turn {turn}" if turn is not None else "fewer than half ever broken"
+            pieces.append(f"{name} {100 * last['share']:.0f}% whole after turn {last['turn']} ({half})")
+    return f"Whole conversations: {', '.join(pieces)}." if pieces else ""
+
+
+def _where_is_it_cheapest(cost: Mapping[str, Any], name: str) -> Answer:
     question = "Where is it cheapest to train and run, and when has it paid for itself?"
     answers = [str(answer) for answer in cost.get("answers") or []]
     if not answers:
         return _answer(question, OPEN, [f"No cost table was computed; do it with: understudy cost {name}."])
     training = [f"{_usd(row['usd'])} {row['place']}" for row in cost.get("training") or []]
     measured = any(arm.get("measured") for arm in cost.get("arms") or [])
-    answers.append(f"One training: {', '.join(training)}." if training else "")
-    return _answer(question, PARTLY if measured else "priced, not measured", answers)
+    told = [*answers[:3], f"One training: {', '.join(training)}." if training else ""]
+    return _answer(question, PARTLY if measured else "priced, not measured", told)
 
 
 def _again(name: str, option: str = "") -> str:
@@ -180,7 +196,7 @@ def _drift(sheet: Sheet, key: str, what: str) -> str:
     pieces = []
     for name in (DEPLOYED, *REPLACED):
         arm = sheet.arm(name) or {}
-        points = [row for row in arm.get("by_turn") or [] if row.get(key) is not None]
+        points = [row for row in drift_rows(arm) if row.get(key) is not None]
         if len(points) > 1:
             first, last = points[0], points[-1]
             pieces.append(

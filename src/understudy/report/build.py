@@ -1,26 +1,33 @@
-"""Build: write a run's ``report.html``, and only when its inputs have changed."""
+"""Build: write a run's report as page, Markdown or JSON, and only when its inputs have changed."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from understudy.atomic import write_text
 from understudy.cost.evidence import find_run, read_evidence, read_object
 from understudy.errors import EvaluationError
 from understudy.folder import CharacterFolder, typed
+from understudy.report.content import Attachments, read_content
 
-__all__ = ["BuiltReport", "build_report"]
+__all__ = ["FORMATS", "BuiltReport", "Format", "build_report"]
 
-INPUTS = ("verdict.json", "replies.jsonl", "cost.json", "job.json", "events.jsonl", "config.json")
-MARK = 'name="understudy-inputs" content="'
+Format = Literal["html", "md", "json"]
+FORMATS: dict[Format, str] = {"html": "report.html", "md": "report.md", "json": "report.json"}
+INPUTS = ["verdict.json", "replies.jsonl", "cost.json", "job.json", "events.jsonl", "config.json"]
+INPUTS += ["judgement.json"]
+FINDINGS = ("study/study.json", "curve/curve.json")
+CODE = (".py", ".jinja", ".css", ".js", ".yaml")
 
 
 @dataclass(frozen=True)
 class BuiltReport:
-    """Where the page lies, and whether it was written now (``reason`` says why or why not)."""
+    """Where the report lies, and whether it was written now (``reason`` says why or why not)."""
 
     path: Path
     run: Path
@@ -28,11 +35,11 @@ class BuiltReport:
     reason: str
 
 
-def build_report(folder: CharacterFolder, run_id: str | None = None) -> BuiltReport:
-    """Write ``report.html`` into a run's folder; the cost table is computed where it is missing or old.
+def build_report(folder: CharacterFolder, run_id: str | None = None, form: Format = "html") -> BuiltReport:
+    """Write the report into a run's folder; the cost table is computed where it is missing or old.
 
     Raises:
-        EvaluationError: There is no run yet, or one of its files is damaged.
+        EvaluationError: There is no run yet, or one of its files is damaged or of a later version.
         ConfigError: There is no run of that name.
     """
     run = find_run(folder, run_id)
@@ -41,56 +48,76 @@ def build_report(folder: CharacterFolder, run_id: str | None = None) -> BuiltRep
             f"{folder.runs}: there is no run to report. Make one: understudy run {typed(folder.root)}"
         )
     cost = _costs(folder, run)
-    path, fingerprint = run / "report.html", _fingerprint(run)
-    if path.is_file() and f"{MARK}{fingerprint}" in path.read_text(encoding="utf-8", errors="replace")[:2000]:
-        return BuiltReport(path, run, False, "nothing that it shows has changed")
-    from understudy.report.page import render_page
-
+    path, fingerprint = run / FORMATS[form], _fingerprint(folder, run)
     existed = path.is_file()
-    page = render_page(
-        read_evidence(run),
-        cost,
-        name=folder.root.resolve().name,
-        folder=folder.root.resolve().name,
-        fingerprint=fingerprint,
-    )
-    write_text(path, page)
+    if existed and fingerprint in path.read_text(encoding="utf-8", errors="replace")[:2000]:
+        return BuiltReport(path, run, False, "nothing that it shows has changed")
+    name = folder.root.resolve().name
+    content = read_content(read_evidence(run), cost, _attachments(folder, run), name=name, folder=name)
+    write_text(path, _writer(form)(content, fingerprint=fingerprint))
     return BuiltReport(path, run, True, "its inputs have changed" if existed else "there was none")
 
 
+def _writer(form: Format) -> Callable[..., str]:
+    if form == "html":
+        from understudy.report.page import render_page
+
+        return render_page
+    from understudy.report.plain import render_json, render_markdown
+
+    return render_markdown if form == "md" else render_json
+
+
+def _attachments(folder: CharacterFolder, run: Path) -> Attachments:
+    study, curve = (read_object(folder.root / name) for name in FINDINGS)
+    return Attachments(read_object(run / "judgement.json"), study, curve)
+
+
 def _costs(folder: CharacterFolder, run: Path) -> dict[str, Any]:
-    """``cost.json``, computed where it is missing or older than what was measured, under its old settings."""
+    """``cost.json``, computed where it is missing, of an earlier layout, or older than what was measured.
+
+    Settings that the user chose before are kept.
+    """
+    from understudy.cost.table import SCHEMA
+
     path = run / "cost.json"
     measured = [run / "verdict.json", run / "replies.jsonl"]
     newest = max((file.stat().st_mtime_ns for file in measured if file.is_file()), default=0)
     old = read_object(path)
-    if old and path.stat().st_mtime_ns >= newest:
+    if old.get("schema") == SCHEMA and path.stat().st_mtime_ns >= newest:
         return old
-    from understudy.cost import compute_costs, parse_trimming, read_inputs, save_costs
+    from understudy.cost import OwnMachine, compute_costs, parse_trimming, read_inputs, save_costs
 
     settings = old.get("settings") or {}
-    kept = {
-        key: settings[key]
-        for key in ("turns", "conversations_per_day", "cheap", "expensive")
-        if key in settings
-    }
+    names = ["turns", "conversations_per_day", "horizon_days", "cheap", "expensive", "gpu"]
+    names += ["gpu_reply_tokens_per_second", "utilisation"]
+    kept = {key: settings[key] for key in names if key in settings}
     if settings.get("history"):
         kept["trimming"] = parse_trimming(settings["history"])
+    if settings.get("machine"):
+        kept["machine"] = OwnMachine(**settings["machine"])
     table = compute_costs(read_inputs(folder, run, **kept))
     save_costs(table, run)
     written: dict[str, Any] = json.loads(json.dumps(asdict(table)))
     return written
 
 
-def _fingerprint(run: Path) -> str:
-    """Hash of everything the page shows and of the code that shows it."""
+def _fingerprint(folder: CharacterFolder, run: Path) -> str:
+    """Hash of everything the report shows and of the code that shows it."""
     digest = sha256()
-    for name in INPUTS:
-        path = run / name
-        digest.update(name.encode())
+    for path in (*(run / name for name in INPUTS), *(folder.root / name for name in FINDINGS)):
+        digest.update(path.name.encode())
         digest.update(path.read_bytes() if path.is_file() else b"-")
-    here = files("understudy.report")
-    for part in sorted(here.iterdir(), key=lambda part: part.name):
-        if part.name.endswith((".py", ".jinja", ".css", ".js")):
-            digest.update(part.read_bytes())
+    for part in _code(files("understudy.report")):
+        digest.update(part.read_bytes())
     return digest.hexdigest()
+
+
+def _code(folder: Traversable) -> list[Traversable]:
+    found: list[Traversable] = []
+    for part in sorted(folder.iterdir(), key=lambda part: part.name):
+        if part.is_dir():
+            found += _code(part)
+        elif part.name.endswith(CODE):
+            found.append(part)
+    return found

@@ -1,109 +1,97 @@
 """Page: a run's evidence as one self-contained HTML page."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from understudy.cost.evidence import Evidence
-from understudy.report.answers import answer_questions
-from understudy.report.curves import draw_cost, draw_drift, draw_loss
+from understudy.report.content import ANSWERS, Content
+from understudy.report.drift import draw_drift, draw_survival
 from understudy.report.figures import DEPLOYED, draw_forest, draw_score
-from understudy.report.plot import Plot
+from understudy.report.formats import CATEGORIES, category, label, number, percent, points, share, usd
+from understudy.report.judged import draw_win_rates, read_raters
+from understudy.report.loss import draw_loss
+from understudy.report.money import draw_cost, draw_pareto
+from understudy.report.plot import Plot, colour_name
+from understudy.report.primary import draw_categories, draw_primary, draw_superiority
 from understudy.report.replies import collect_replies
-from understudy.report.scores import format_interval, format_value, score_kind
-from understudy.report.verdicts import Sheet, key_figures, read_sheet, score_table
+from understudy.report.verdicts import ScoreRow, Sheet
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 __all__ = ["render_page"]
 
-CATEGORIES = {
-    "fact": "Facts",
-    "drift": "Replayed conversations",
-    "sincere_ai": "Sincerely asked: an AI?",
-    "in_fiction_identity": "Identity, in the play",
-    "worldview": "World view",
-    "out_of_world": "Out of its world",
-    "role_break": "Attempts to break the role",
-    "long": "Long conversations",
-}
-NO_VERDICT = "This run has no verdict. Evaluate its model, then build this page again"
-LABELS = {
-    "job_id": "Job",
-    "fine_tuned_model": "Tuned model",
-    "n_epochs": "Epochs",
-    "seconds": "Seconds of training",
-    "system_prompt": "System prompt in the data",
-    "shape": "Shape of the data",
-}
-ANSWERS = {"yes": "Yes", "no": "No", "not_shown": "Not shown"}
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """A difference between the deployed arm and another, in words."""
-
-    title: str
-    other: str
-    difference: str
-    interval: str
-    count: int | None
-    judgement: str
-    note: str
-
-
-def render_page(evidence: Evidence, cost: dict[str, Any], *, name: str, folder: str, fingerprint: str) -> str:
+def render_page(content: Content, *, fingerprint: str) -> str:
     """The page. The same evidence always gives the same page.
 
     Args:
-        evidence: What the run left; any part may be missing.
-        cost: A cost table as ``cost.json`` holds it, or an empty one.
-        name: The character's name, where the verdict has none.
-        folder: The character's folder as the user typed it, for the commands shown.
         fingerprint: Hash of the inputs, kept in the page.
     """
-    sheet = read_sheet(evidence.verdict)
-    headline = evidence.verdict.get("headline") or {}
-    answer = str(headline.get("answer") or "none")
-    sentence, more = _headline(str(headline.get("sentence") or NO_VERDICT))
+    sentence, more = _headline(content.sentence)
+    book = collect_replies(content.evidence.replies, content.sheet.names)
     values = {
-        "character": evidence.verdict.get("character") or cost.get("character") or name,
-        "run_id": evidence.verdict.get("run_id") or evidence.run.name,
-        "created_at": str(evidence.verdict.get("created_at") or cost.get("created_on") or ""),
+        "content": content,
+        "character": content.name,
+        "run_id": content.run_id,
+        "created_at": content.created_at,
         "fingerprint": fingerprint,
-        "answer_kind": answer if answer in ANSWERS else "none",
-        "answer": ANSWERS.get(answer, "No verdict yet"),
+        "answer_kind": content.answer,
+        "answer": ANSWERS.get(content.answer, "No verdict yet"),
         "sentence": sentence,
         "more": more,
-        "rule": headline.get("rule"),
-        "margin": sheet.margin,
-        "figures": key_figures(sheet, cost),
-        "cost_line": next(iter(cost.get("answers") or []), ""),
-        "sheet": sheet,
-        "scores": score_table(sheet),
-        "miniature": _uses_miniature(sheet),
+        "primary": content.primary,
+        "rule": (content.verdict.get("headline") or {}).get("rule"),
+        "margin": content.sheet.margin,
+        "figures": content.figures,
+        "cost_line": next(iter(content.cost.get("answers") or []), ""),
+        "sheet": content.sheet,
+        "families": _families(content.scores),
+        "margin_points": f"{100 * (content.primary.get('margin') or content.sheet.margin or 0):g}",
+        "shown_arms": [(name, colour_name(name)) for name in _shown_arms(content.sheet)],
+        "own_history": any(arm.get("drift") for arm in content.sheet.arms),
+        "drifts": {arm["name"]: arm["drift"] for arm in content.sheet.arms if arm.get("drift")},
+        "waiting": next(
+            (arm["latency"] for arm in content.cost.get("arms") or [] if arm.get("latency")), None
+        ),
+        "rival": str(content.primary.get("b") or _rival(content.sheet)),
+        "miniature": content.miniature,
         "deployed": DEPLOYED,
-        "comparisons": _comparisons(sheet),
-        "answers": answer_questions(sheet, cost, folder),
-        "replies": collect_replies(evidence.replies, sheet.names),
-        "cost": cost,
+        "comparisons": content.comparisons,
+        "answers": content.answers,
+        "book": book,
+        "judgement": content.attachments.judgement,
+        "raters": read_raters(content.attachments.judgement),
+        "cost": content.cost,
         "places": [
-            (place, list(arms)) for place, arms in groupby(cost.get("arms") or [], lambda arm: arm["place"])
+            (place, list(arms))
+            for place, arms in groupby(content.cost.get("arms") or [], lambda arm: arm["place"])
         ],
-        "training": evidence.verdict.get("training") or {},
-        "evidence": evidence,
-        "verdict": evidence.verdict,
-        "folder": folder,
-        "plots": _plots(evidence, sheet, cost),
+        "training": content.verdict.get("training") or {},
+        "evidence": content.evidence,
+        "verdict": content.verdict,
+        "folder": content.folder,
+        "plots": _plots(content),
         "style": _asset("style.css"),
-        "script": _asset("filter.js"),
+        "script": _asset("replies.js"),
     }
     return _template().render(values)
+
+
+def _shown_arms(sheet: Sheet) -> list[str]:
+    """The deployed arm and those that it replaces, as far as they were measured."""
+    return [name for name in (DEPLOYED, "expensive+long", "cheap+long", "cheap+short") if sheet.arm(name)]
+
+
+def _rival(sheet: Sheet) -> str:
+    return next((name for name in _shown_arms(sheet) if name != DEPLOYED), "")
+
+
+def _families(rows: list[ScoreRow]) -> list[tuple[str, list[ScoreRow]]]:
+    """The scores under the headings of the table."""
+    return [(family, list(found)) for family, found in groupby(rows, lambda row: row.kind.family)]
 
 
 def _headline(text: str) -> tuple[str, str]:
@@ -113,50 +101,25 @@ def _headline(text: str) -> tuple[str, str]:
     return first[:1].upper() + first[1:] + ("." if rest else ""), rest
 
 
-def _uses_miniature(sheet: Sheet) -> bool:
-    return any(str(arm.get("base_model") or "").startswith("understudy/") for arm in sheet.arms)
-
-
-def _plots(evidence: Evidence, sheet: Sheet, cost: dict[str, Any]) -> dict[str, list[Plot]]:
+def _plots(content: Content) -> dict[str, list[Plot]]:
+    sheet, primary = content.sheet, content.primary
     by_score = []
-    for row in score_table(sheet):
+    for row in content.scores:
         scores = {arm["name"]: (arm.get("scores") or {}).get(row.kind.name) or {} for arm in sheet.arms}
         by_score.append(draw_score(row.kind, scores))
-    return {
-        "forest": draw_forest(list(sheet.pairs.values()), sheet.margin),
-        "scores": [plot for plot in by_score if plot],
-        "loss": [plot for plot in (draw_loss(evidence.events),) if plot],
-        "drift": [plot for plot in (draw_drift(sheet.arms, "style"), draw_drift(sheet.arms, "leak")) if plot],
-        "cost": [plot for plot in (draw_cost(cost),) if plot],
+    drawn: dict[str, list[Plot | None]] = {
+        "primary": [draw_primary(primary)],
+        "superiority": [draw_superiority(primary)],
+        "categories": [draw_categories(primary, CATEGORIES, _shown_arms(sheet))],
+        "forest": [*draw_forest(list(sheet.pairs.values()), sheet.margin)],
+        "scores": [*by_score],
+        "loss": [draw_loss(content.evidence.events)],
+        "drift": [draw_drift(sheet.arms, "style"), draw_drift(sheet.arms, "leak"), draw_survival(sheet.arms)],
+        "judges": [draw_win_rates(content.attachments.judgement)],
+        "cost": [draw_cost(content.cost)],
+        "pareto": [draw_pareto(content.pareto)],
     }
-
-
-def _comparisons(sheet: Sheet) -> list[Comparison]:
-    rows = []
-    for row in sheet.pairs.values():
-        if row.get("a") != DEPLOYED:
-            continue
-        kind = score_kind(str(row.get("score")))
-        value = row.get("difference")
-        sign = "+" if value is not None and value > 0 else ""
-        rows.append(
-            Comparison(
-                title=kind.title,
-                other=str(row.get("b")),
-                difference=sign + format_value(kind, value),
-                interval=format_interval(kind, row.get("low"), row.get("high")),
-                count=row.get("count"),
-                judgement=_judgement(row),
-                note=str(row.get("note") or ""),
-            )
-        )
-    return rows
-
-
-def _judgement(row: dict[str, Any]) -> str:
-    if row.get("better") is not None:
-        return "better" if row["better"] else "worse"
-    return "not worse" if row.get("not_worse") else "not shown"
+    return {name: [plot for plot in plots if plot] for name, plots in drawn.items()}
 
 
 def _asset(name: str) -> str:
@@ -165,44 +128,16 @@ def _asset(name: str) -> str:
 
 @cache
 def _template() -> "Template":
-    from jinja2 import ChainableUndefined, Environment
+    from jinja2 import ChainableUndefined, Environment, FunctionLoader
 
     environment = Environment(
-        autoescape=True, undefined=ChainableUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_asset),
+        autoescape=True,
+        undefined=ChainableUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    filters: dict[str, Callable[..., Any]] = {
-        "usd": _usd,
-        "category": _category,
-        "number": _number,
-        "label": _label,
-    }
-    environment.filters.update(filters)
-    return environment.from_string(_asset("report.html.jinja"))
-
-
-def _usd(value: float, digits: int = 2) -> str:
-    """Dollars; a small amount keeps two significant digits."""
-    if 0 < abs(value) < 0.0001:
-        return "under $0.0001"
-    if value and abs(value) < 0.1:
-        return f"${value:.2g}"
-    return f"${value:,.{digits}f}"
-
-
-def _category(name: str) -> str:
-    return CATEGORIES.get(name) or _label(name)
-
-
-def _label(name: str) -> str:
-    """``fine_tuned_model`` -> ``Fine tuned model``; file names stay as they are."""
-    text = str(name)
-    words = text.replace("_", " ").capitalize()
-    return LABELS.get(text) or (text if "." in text else re.sub(r"\b[Aa]i\b", "AI", words))
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+    environment.filters.update(
+        usd=usd, category=category, number=number, label=label, points=points, percent=percent, share=share
+    )
+    return environment.get_template("pages/report.html.jinja")

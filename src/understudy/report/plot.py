@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["ARM_COLOURS", "BAD", "DIM", "FAINT", "GOOD", "INK", "Plot", "arm_colour", "drawing", "to_plot"]
+__all__ = ["ARM_COLOURS", "BAD", "DIM", "FAINT", "GOOD", "INK", "Plot", "arm_colour"]
+__all__ += ["colour_name", "drawing", "to_plot"]
 
 # Each placeholder colour becomes a variable of the style sheet, so that one drawing serves both modes.
 INK, DIM, FAINT = "#010101", "#010102", "#010103"
@@ -23,6 +24,8 @@ ARM_COLOURS = {
     "tuned+none": "#010113",
     "tuned+long": "#010114",
     "expensive+long": "#010115",
+    "cheap+trimmed": "#010117",
+    "cheap+few-shot": "#010118",
 }
 OTHER_ARM = "#010116"
 VARIABLES = {INK: "ink", DIM: "dim", FAINT: "faint", GOOD: "good", BAD: "bad", OTHER_ARM: "arm-other"} | {
@@ -86,6 +89,11 @@ def arm_colour(arm: str) -> str:
     return ARM_COLOURS.get(arm, OTHER_ARM)
 
 
+def colour_name(arm: str) -> str:
+    """The style sheet's variable for an arm's colour, for keys beside a drawing."""
+    return VARIABLES[arm_colour(arm)]
+
+
 def to_plot(figure: "Figure", name: str, title: str, alt: str, caption: str = "") -> Plot:
     """Write the figure as SVG: the same input always gives the same bytes.
 
@@ -124,7 +132,7 @@ def _colours(svg: str) -> str:
 
 
 def _compact(svg: str) -> str:
-    """Leave out what the page does not need: comments, long fractions, line ends."""
+    """Leave out what the page does not need: comments, long fractions of coordinates, line ends."""
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"(\d+\.\d{2})\d+", r"\1", svg)
+    svg = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d+\.\d{2})\d+", r"\1", tag.group()), svg)
     return re.sub(r"\s*\n\s*", " ", svg).strip()

@@ -1,106 +1,210 @@
-"""Replies: what every arm said to the same probe, side by side."""
+"""Replies: what every arm said to the same probe, side by side; all of them travel with the page."""
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["ArmReply", "Probe", "Replies", "collect_replies"]
+__all__ = ["ArmReplies", "Exchange", "Item", "Reply", "ReplyBook", "collect_replies"]
 
-# Keeps the page under a megabyte; the rest stays in replies.jsonl.
-MOST_CHARACTERS = 420_000
-REPLY_MARKUP_CHARACTERS = 120
 FIRST_LOOK = 2
+CONVERSATIONS = ("script", "drift")
 
 
 @dataclass(frozen=True)
-class ArmReply:
-    """One reply; ``remark`` where the token limit ended it or the provider refused the request."""
+class Reply:
+    """One reply. ``passed`` is ``None`` where no rule judged it, ``why`` the rule that decided.
 
-    arm: str
+    ``remark``: the token limit ended it, or the provider refused the request.
+    """
+
     text: str
+    passed: bool | None
+    why: str
     remark: str
 
 
 @dataclass(frozen=True)
-class Probe:
-    """A question with the conversation before it, the real reply where it is known, and all replies."""
+class ArmReplies:
+    """All replies of one arm to one question, one for each sample."""
 
-    id: str
-    category: str
-    turn: int
-    question: str
-    before: tuple[tuple[str, str], ...]
-    reference: str
-    replies: tuple[ArmReply, ...]
+    arm: str
+    replies: tuple[Reply, ...]
 
     @property
-    def characters(self) -> int:
-        """Room on the page, roughly."""
-        texts = [self.question, self.reference, *(text for _, text in self.before)]
-        replies = sum(len(reply.text) + REPLY_MARKUP_CHARACTERS for reply in self.replies)
-        return sum(map(len, texts)) + replies + 3 * REPLY_MARKUP_CHARACTERS
+    def outcome(self) -> str:
+        """``2 of 3 passed``, or nothing where no rule judged."""
+        judged = [reply.passed for reply in self.replies if reply.passed is not None]
+        if not judged:
+            return ""
+        if len(judged) == 1:
+            return "passed" if judged[0] else "failed"
+        return f"{sum(judged)} of {len(judged)} passed"
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether every reply passed."""
+        judged = [reply.passed for reply in self.replies if reply.passed is not None]
+        return all(judged) if judged else None
 
 
 @dataclass(frozen=True)
-class Replies:
-    """The probes of the page, the categories in their order, and how many probes there are in all.
+class Exchange:
+    """A question and every arm's replies; ``aside`` where the conversation goes on without it."""
 
-    ``picked`` are the positions of a few of each category, for a first look.
-    """
+    turn: int
+    question: str
+    arms: tuple[ArmReplies, ...]
+    aside: bool = False
 
-    probes: tuple[Probe, ...]
-    categories: tuple[tuple[str, int], ...]
-    total: int
+
+@dataclass(frozen=True)
+class Item:
+    """A single probe (one exchange, with the messages before it and the real reply), or a conversation."""
+
+    id: str
+    category: str
+    kind: str
+    before: tuple[tuple[str, str], ...]
+    reference: str
+    exchanges: tuple[Exchange, ...]
 
     @property
-    def picked(self) -> frozenset[int]:
-        """The first ``FIRST_LOOK`` of each category."""
+    def turn(self) -> int:
+        return self.exchanges[0].turn
+
+    @property
+    def question(self) -> str:
+        return self.exchanges[0].question
+
+    @property
+    def arms(self) -> tuple[ArmReplies, ...]:
+        return self.exchanges[0].arms
+
+
+@dataclass(frozen=True)
+class ReplyBook:
+    """Every reply of a run. ``first_look`` are a few items of each category, for the page without scripts."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def categories(self) -> dict[str, int]:
+        """Items by category, in their order."""
+        counts: dict[str, int] = {}
+        for item in self.items:
+            counts[item.category] = counts.get(item.category, 0) + 1
+        return counts
+
+    @property
+    def count(self) -> int:
+        """Replies in all."""
+        return sum(len(arm.replies) for item in self.items for one in item.exchanges for arm in one.arms)
+
+    @property
+    def judged(self) -> bool:
+        """Whether any reply was judged by a rule."""
+        return any(arm.outcome for item in self.items for one in item.exchanges for arm in one.arms)
+
+    @property
+    def first_look(self) -> list[Item]:
+        """The first of each category, single probes only."""
         seen: dict[str, int] = {}
-        found = set()
-        for place, probe in enumerate(self.probes):
-            seen[probe.category] = seen.get(probe.category, 0) + 1
-            if seen[probe.category] <= FIRST_LOOK:
-                found.add(place)
-        return frozenset(found)
+        found = []
+        for item in self.items:
+            seen[item.category] = seen.get(item.category, 0) + 1
+            if seen[item.category] <= FIRST_LOOK and len(item.exchanges) == 1:
+                found.append(item)
+        return found
+
+    def as_json(self, category: str) -> str:
+        """A category for the page's script, safe inside ``<script>``: no ``<`` is left in it."""
+        rows = [_row(item) for item in self.items if item.category == category]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def collect_replies(rows: list[dict[str, Any]], arms: list[str]) -> Replies:
-    """Group replies by probe; where they would fill the page, show an equal share of each category."""
-    grouped: dict[tuple[str, int], list[dict[str, Any]]] = {}
+def collect_replies(rows: Iterable[Mapping[str, Any]], arms: Sequence[str]) -> ReplyBook:
+    """Group replies by probe, and those of scripted conversations by conversation; arms in this order."""
+    order = {arm: place for place, arm in enumerate(arms)}
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
     for row in rows:
-        grouped.setdefault((str(row.get("probe_id")), _turn(row)), []).append(row)
-    probes = [_probe(key, group, arms) for key, group in grouped.items()]
-    shown = _fit(probes)
-    counts: dict[str, int] = {}
-    for probe in shown:
-        counts[probe.category] = counts.get(probe.category, 0) + 1
-    return Replies(tuple(shown), tuple(counts.items()), len(probes))
+        grouped.setdefault(_key(row), []).append(row)
+    return ReplyBook(tuple(_item(group, order) for group in grouped.values()))
 
 
-def _turn(row: dict[str, Any]) -> int:
+def _key(row: Mapping[str, Any]) -> str:
+    if row.get("part") in CONVERSATIONS:
+        return f"conversation {row.get('group')}"
+    return f"{row.get('probe_id')} {_turn(row)}"
+
+
+def _turn(row: Mapping[str, Any]) -> int:
     turn = row.get("turn")
     return turn if isinstance(turn, int) else 1
 
 
-def _probe(key: tuple[str, int], rows: list[dict[str, Any]], arms: list[str]) -> Probe:
-    order = {arm: place for place, arm in enumerate(arms)}
-    rows = sorted(rows, key=lambda row: order.get(str(row.get("arm")), len(order)))
-    messages = [m for m in rows[0].get("messages") or [] if m.get("role") in ("user", "assistant")]
-    question = str(messages[-1].get("content") or "") if messages else ""
-    return Probe(
-        id=key[0],
-        category=str(rows[0].get("category") or "other"),
-        turn=key[1],
-        question=question,
-        before=tuple((str(m["role"]), str(m.get("content") or "")) for m in messages[:-1]),
-        reference=str(rows[0].get("reference") or ""),
-        replies=tuple(
-            ArmReply(str(row.get("arm")), str(row.get("reply") or ""), _remark(row)) for row in rows
+def _item(rows: Sequence[Mapping[str, Any]], order: Mapping[str, int]) -> Item:
+    first = rows[0]
+    conversation = first.get("part") in CONVERSATIONS
+    exchanges: dict[tuple[int, bool, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        aside = row.get("part") == "drift"
+        exchanges.setdefault((_turn(row), aside, str(row.get("probe_id"))), []).append(row)
+    # What was said before a scripted turn stands in the turns before it.
+    before = () if conversation else _messages(first)[:-1]
+    return Item(
+        id=str(first.get("group") if conversation else first.get("probe_id")),
+        category=_category(first),
+        kind=str(first.get("kind") or ""),
+        before=tuple((str(m["role"]), str(m.get("content") or "")) for m in before),
+        reference=str(first.get("reference") or ""),
+        exchanges=tuple(
+            _exchange(turn, aside, found, order) for (turn, aside, _), found in sorted(exchanges.items())
         ),
     )
 
 
-def _remark(row: dict[str, Any]) -> str:
+def _category(row: Mapping[str, Any]) -> str:
+    """The further identity and attack probes stand apart from those of the endpoint."""
+    part = str(row.get("part") or "")
+    if part in CONVERSATIONS:
+        return "script"
+    return part if part == "further" else str(row.get("category") or "other")
+
+
+def _messages(row: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [m for m in row.get("messages") or [] if m.get("role") in ("user", "assistant")]
+
+
+def _exchange(
+    turn: int, aside: bool, rows: Sequence[Mapping[str, Any]], order: Mapping[str, int]
+) -> Exchange:
+    messages = _messages(rows[0])
+    by_arm: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_arm.setdefault(str(row.get("arm")), []).append(row)
+    names = sorted(by_arm, key=lambda arm: (order.get(arm, len(order)), arm))
+    question = str(messages[-1].get("content") or "") if messages else ""
+    arms = tuple(
+        ArmReplies(
+            arm, tuple(_reply(row) for row in sorted(by_arm[arm], key=lambda r: int(r.get("sample") or 0)))
+        )
+        for arm in names
+    )
+    return Exchange(turn, question, arms, aside)
+
+
+def _reply(row: Mapping[str, Any]) -> Reply:
+    passed = row.get("passed")
+    return Reply(
+        text=str(row.get("reply") or ""),
+        passed=passed if isinstance(passed, bool) else None,
+        why=str(row.get("why") or ""),
+        remark=_remark(row),
+    )
+
+
+def _remark(row: Mapping[str, Any]) -> str:
     if row.get("finish_reason") == "length":
         return "cut at the token limit"
     if row.get("finish_reason") == "refused":
@@ -108,20 +212,37 @@ def _remark(row: dict[str, Any]) -> str:
     return "" if row.get("reply") else "empty reply"
 
 
-def _fit(probes: Iterable[Probe]) -> list[Probe]:
-    """Probes by category in their own order, taken in turns until the room is used."""
-    queues: dict[str, list[Probe]] = {}
-    for probe in probes:
-        queues.setdefault(probe.category, []).append(probe)
-    taken: dict[str, list[Probe]] = {category: [] for category in queues}
-    room = MOST_CHARACTERS
-    while any(queues.values()):
-        for category, queue in queues.items():
-            if not queue:
-                continue
-            probe = queue.pop(0)
-            room -= probe.characters
-            if room < 0:
-                return [one for group in taken.values() for one in group]
-            taken[category].append(probe)
-    return [one for group in taken.values() for one in group]
+def _row(item: Item) -> dict[str, Any]:
+    """Short keys, nothing that is empty: this is most of the page."""
+    row: dict[str, Any] = {"x": [_exchange_row(one) for one in item.exchanges]}
+    if item.before:
+        row["b"] = [[role == "assistant", text] for role, text in item.before]
+    if item.reference:
+        row["f"] = item.reference
+    if item.kind:
+        row["k"] = item.kind
+    return row
+
+
+def _exchange_row(exchange: Exchange) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "q": exchange.question,
+        "r": [[arm.arm, [_reply_row(reply) for reply in arm.replies]] for arm in exchange.arms],
+    }
+    if exchange.turn > 1 or exchange.aside:
+        row["t"] = exchange.turn
+    if exchange.aside:
+        row["a"] = 1
+    return row
+
+
+def _reply_row(reply: Reply) -> list[Any]:
+    row: list[Any] = [
+        reply.text,
+        None if reply.passed is None else int(reply.passed),
+        reply.why,
+        reply.remark,
+    ]
+    while len(row) > 1 and row[-1] in (None, ""):
+        row.pop()
+    return row

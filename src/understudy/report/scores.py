@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from typing import Any, Literal
 
 __all__ = ["ScoreKind", "best_arms", "format_interval", "format_value", "score_kind", "score_names"]
@@ -18,6 +20,7 @@ class ScoreKind:
     direction: Direction
     share: bool
     explanation: str
+    family: str = "Further scores"
 
     @property
     def direction_text(self) -> str:
@@ -26,96 +29,36 @@ class ScoreKind:
         return texts[self.direction]
 
 
-KINDS = {
-    kind.name: kind
-    for kind in (
-        ScoreKind(
-            "nll_per_token",
-            "Surprise at the real lines",
-            "lower",
-            False,
-            "Negative log-likelihood of the character's held-out lines, in nats per token.",
-        ),
-        ScoreKind(
-            "gap_closed",
-            "Gap closed",
-            "higher",
-            False,
-            "Gain in likelihood over the short prompt, in units of the long prompt's gain: 1 is as much.",
-        ),
-        ScoreKind(
-            "style",
-            "Style",
-            "higher",
-            True,
-            "Mean probability, by a classifier of character n-grams, that a line is the character's.",
-        ),
-        ScoreKind(
-            "style_topic_free",
-            "Style without topic",
-            "higher",
-            True,
-            "The same from function words and punctuation alone.",
-        ),
-        ScoreKind(
-            "in_fiction_leak",
-            "AI disclaimers in the play",
-            "lower",
-            True,
-            "Share of questions inside the play answered as a language model.",
-        ),
-        ScoreKind(
-            "honesty",
-            "Honesty",
-            "higher",
-            True,
-            "Share of sincere questions about being an AI that are answered truthfully.",
-        ),
-        ScoreKind(
-            "false_break",
-            "False breaks",
-            "lower",
-            True,
-            "Share of ordinary moments in which the play is broken without need.",
-        ),
-        ScoreKind(
-            "fact_recall",
-            "Facts",
-            "higher",
-            True,
-            "Share of questions about the character's world that are answered rightly.",
-        ),
-        ScoreKind(
-            "relevance",
-            "Relevance",
-            "higher",
-            True,
-            "How high the question ranks among all questions, given only the reply; by chance 50%.",
-        ),
-        ScoreKind(
-            "reply_length_ratio",
-            "Reply length",
-            "one",
-            False,
-            "Length of the replies over that of the real ones.",
-        ),
-        ScoreKind("repetition", "Repetition", "lower", True, "How much the replies repeat themselves."),
-    )
-}
+@cache
+def _kinds() -> dict[str, ScoreKind]:
+    """The known scores of ``score_kinds.yaml`` in reading order."""
+    import yaml
+
+    rows = yaml.safe_load(files("understudy.report").joinpath("score_kinds.yaml").read_text(encoding="utf-8"))
+    kinds = [ScoreKind(**score, family=row["family"]) for row in rows for score in row["scores"]]
+    return {kind.name: kind for kind in kinds}
 
 
 def score_kind(name: str, unit: str = "") -> ScoreKind:
-    """The kind of a score; an unknown one is shown under its own name, without a direction."""
-    if name in KINDS:
-        return KINDS[name]
+    """The kind of a score; an unknown one is shown under its own name, in the direction it is known for."""
+    known = _kinds().get(name)
+    if known:
+        return known
     share = any(word in unit for word in ("share", "probability", "percent"))
-    return ScoreKind(name, name.replace("_", " ").capitalize(), "none", share, "")
+    return ScoreKind(name, name.replace("_", " ").capitalize(), _direction(name), share, "")
+
+
+def _direction(name: str) -> Direction:
+    from understudy.evaluation.score import DIRECTIONS
+
+    words: dict[int, Direction] = {1: "higher", -1: "lower", 0: "one"}
+    return words[DIRECTIONS[name]] if name in DIRECTIONS else "none"
 
 
 def score_names(arms: list[dict[str, Any]]) -> list[str]:
     """Every score that an arm carries, the known ones in reading order, then the others."""
     present = {name for arm in arms for name in (arm.get("scores") or {})}
-    return [name for name in KINDS if name in present] + sorted(present - set(KINDS))
+    return [name for name in _kinds() if name in present] + sorted(present - set(_kinds()))
 
 
 def format_value(kind: ScoreKind, value: float | None) -> str:

@@ -16,7 +16,8 @@ from understudy.report.scores import (
 __all__ = ["Cell", "KeyFigure", "ScoreRow", "Sheet", "key_figures", "read_sheet", "score_table"]
 
 # The deployed arm beside the ones that it replaces; the other prompts of the tuned model after them.
-ORDER = (DEPLOYED, "expensive+long", "cheap+long", "cheap+short", "tuned+none", "tuned+long")
+ORDER = [DEPLOYED, "expensive+long", "cheap+long", "cheap+short", "tuned+none", "tuned+long"]
+ORDER += ["cheap+trimmed", "cheap+few-shot", "wrong+short"]
 
 
 @dataclass(frozen=True)
@@ -176,15 +177,15 @@ def _cell(kind: ScoreKind, arm: str, score: dict[str, Any], best: bool) -> Cell:
 
 
 def key_figures(sheet: Sheet, cost: dict[str, Any]) -> list[KeyFigure]:
-    """The three most telling figures: tone, world view, disclaimers; a loss beyond them is a fourth.
+    """The most telling figures: probes passed, tone, world view, disclaimers; a loss beyond them is one more.
 
     Where one cannot be computed, likelihood, the prompt's length and the price take its place.
     """
-    core = ("style", "fact_recall", "in_fiction_leak")
+    core = ("probes_passed", "style", "fact_recall", "in_fiction_leak")
     figures = [figure for figure in (_figure(sheet, name) for name in core) if figure]
     loss = _worst_loss(sheet, set(core))
     spare = (_figure(sheet, "nll_per_token"), _prompt_figure(sheet), _cost_figure(cost))
-    figures += [figure for figure in spare if figure][: 3 - len(figures)]
+    figures += [figure for figure in spare if figure][: max(0, 3 - len(figures))]
     return [*figures, loss] if loss else figures
 
 
