@@ -1,0 +1,153 @@
+"""Which arms there are, what each is told, and where its model lives."""
+
+import asyncio
+
+import pytest
+
+from understudy.character.character import Character, Fact
+from understudy.dataset import count_text_tokens
+from understudy.errors import ConfigError
+from understudy.evaluation.arms import build_arms
+from understudy.evaluation.casting import ARM_NAMES, Casting, Placement, cast_from_flags
+from understudy.evaluation.connection import ChatReply, Switchboard, reach
+from understudy.evaluation.short_prompts import few_shot_examples, trimmed_prompt
+
+BASE, TUNED, OTHER = "base", "ft:base:me:ann:1", "ft:base:me:zed:2"
+
+
+@pytest.fixture(scope="module")
+def arms(ophelia):
+    casting = Casting(star="star", wrong=OTHER)
+    built = build_arms(ophelia.character, BASE, TUNED, casting=casting, training=ophelia.training)
+    return {arm.name: arm for arm in built}
+
+
+def test_every_arm_is_there_and_measured_where_all_it_needs_is_known(arms):
+    assert set(arms) == set(ARM_NAMES)
+    assert all(arm.measured for arm in arms.values())
+
+
+def test_each_arm_is_told_what_its_name_says(ophelia, arms):
+    long, short = ophelia.character.long_prompt(), ophelia.character.identity_prompt
+    line = [{"role": "user", "content": "Hello?"}]
+
+    for name in ("cheap+long", "tuned+long", "expensive+long"):
+        assert arms[name].messages(line) == [{"role": "system", "content": long}, *line]
+    for name in ("cheap+short", "tuned+short", "wrong+short"):
+        assert arms[name].messages(line) == [{"role": "system", "content": short}, *line]
+    assert arms["tuned+none"].messages(line) == line
+    assert [arms[n].model for n in ("cheap+trimmed", "tuned+none", "wrong+short", "expensive+long")] == [
+        BASE,
+        TUNED,
+        OTHER,
+        "star",
+    ]
+
+
+def test_the_negative_control_is_told_this_character_s_identity(ophelia, arms):
+    assert arms["wrong+short"].prompt == "You are Princess Ophelia."
+    assert "another character" in arms["wrong+short"].note
+
+
+def test_what_is_missing_is_said_and_not_measured(ophelia):
+    built = {arm.name: arm for arm in build_arms(ophelia.character, BASE, TUNED)}
+
+    assert not built["wrong+short"].measured
+    assert "--wrong" in built["wrong+short"].note
+    assert not built["cheap+few-shot"].measured
+    assert (built["expensive+long"].measured, built["expensive+long"].note) == (False, "priced, not measured")
+
+
+def test_the_trimmed_prompt_is_identity_tone_and_facts_until_full(ophelia):
+    character = ophelia.character
+    text = trimmed_prompt(character)
+    lines = text.split("\n")
+    told = [character.identity_prompt, *character.tone, *(f.statement for f in character.facts)]
+
+    assert lines == told[: len(lines)]
+    assert count_text_tokens(text) <= 150
+    assert count_text_tokens("\n".join(told[: len(lines) + 1])) > 150
+    assert text == trimmed_prompt(character)
+
+
+def test_a_ready_prompt_is_trimmed_by_sentences_and_a_small_sheet_is_whole():
+    ready = Character(name="Ann", prompt="You are Ann. " + "You like long walks in the rain. " * 40)
+    small = Character(name="Ann", tone=["Short."], facts=[Fact(id="a", statement="Your dog is Rex.")])
+
+    assert trimmed_prompt(ready).startswith("You are Ann.\nYou like long walks")
+    assert 100 < count_text_tokens(trimmed_prompt(ready)) <= 150
+    assert trimmed_prompt(small) == "You are Ann.\nShort.\nYour dog is Rex."
+
+
+def test_examples_come_from_the_training_split_as_turns_and_pause_no_play(ophelia, arms):
+    pairs = few_shot_examples(ophelia.training)
+    spoken = {
+        (a.content, b.content)
+        for d in ophelia.training
+        if d.category not in ("sincere_ai", "crisis")
+        for a, b in zip(d.messages, d.messages[1:], strict=False)
+    }
+    messages = arms["cheap+few-shot"].messages([{"role": "user", "content": "Hello?"}])
+
+    assert len(pairs) == 6
+    assert set(pairs) <= spoken
+    assert len({d.category for d in ophelia.training for p in pairs if d.messages[0].content == p[0]}) > 3
+    assert [m["role"] for m in messages] == ["system", *["user", "assistant"] * 6, "user"]
+    assert few_shot_examples([]) == ()
+    assert few_shot_examples(ophelia.training) == pairs
+
+
+def test_any_arm_can_be_placed_anywhere():
+    casting = cast_from_flags(
+        [
+            "expensive+long=gpt-4.1@openai",
+            "cheap+long=big@model@https://example.org/v1",
+            "tuned+short=other@7",
+        ],
+        ["cheap+long=MY_KEY"],
+    )
+    built = {arm.name: arm for arm in build_arms(Character(name="Ann"), BASE, TUNED, casting=casting)}
+
+    assert casting.placements["cheap+long"] == Placement("big@model", "https://example.org/v1", "MY_KEY")
+    assert casting.placements["tuned+short"] == Placement("other@7")
+    assert (built["expensive+long"].model, built["expensive+long"].provider) == ("gpt-4.1", "openai")
+    assert built["expensive+long"].measured
+    assert built["cheap+long"].base_model == "big@model"
+    assert built["cheap+short"].provider is None
+    assert "MY_KEY" not in str(casting.as_row())
+
+
+def test_all_that_is_wrong_with_the_flags_is_said_at_once():
+    with pytest.raises(ConfigError) as caught:
+        cast_from_flags(["nonsuch=model", "cheap+long", "tuned+long="], ["cheap+short=KEY"])
+
+    for part in ("nonsuch", "there are cheap+long", "write it as", "place the arm"):
+        assert part in str(caught.value)
+
+
+class Echo:
+    """A server that says its name."""
+
+    def __init__(self, name):
+        self.name = name
+
+    async def reply(self, model, messages, *, temperature, max_tokens, seed):
+        return ChatReply(f"{self.name}:{model}", "stop", 1, 1)
+
+    async def score(self, model, messages):
+        return []
+
+
+def test_requests_go_where_the_arm_s_model_lives():
+    own, other = Echo("own"), Echo("other")
+    board = Switchboard(own, {"https://example.org/v1": other})
+
+    async def said(connection):
+        return (await connection.reply("m", [], temperature=0, max_tokens=1, seed=0)).text
+
+    assert asyncio.run(said(reach(board, None))) == "own:m"
+    assert asyncio.run(said(reach(board, "https://example.org/v1"))) == "other:m"
+    assert reach(own, None) is own
+    for connection in (board, own):
+        with pytest.raises(ConfigError, match="Nothing is connected"):
+            reach(connection, "https://elsewhere.org/v1")
