@@ -155,8 +155,8 @@ def _limits(plan: StudyPlan, cells: Sequence[Mapping[str, Any]], base: str) -> l
     equal = "learned tokens" if plan.terms.equal == "learned_tokens" else "optimiser steps"
     limits = [
         f"{compared} differences from the baseline are shown, each with a 95 % interval of its own. Were "
-        f"none of them real, about {max(1, round(compared / 20))} would still exclude zero. Believe a pattern over "
-        "several scores, or what another seed shows again, before a single one.",
+        f"none of them real, about {max(1, round(compared / 20))} would still exclude zero. Believe a "
+        "pattern over several scores, or what another seed shows again, before a single one.",
         "“Not shown” means that the interval includes zero, or that seeds disagree. It never means equal.",
         f"Cells are equal in {equal}. Under another budget, differences can shrink, grow or turn round.",
         "One factor is changed at a time; only the named interactions say whether changes add up.",
