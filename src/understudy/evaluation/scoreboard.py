@@ -30,12 +30,15 @@ def score_arm(
 ) -> dict[str, Measured]:
     """All scores of one arm that need no other arm, by name."""
     seed = settings.seed
+    # Further probes are identity questions and attacks alone: they would tilt any other score.
+    everything, answers = answers, [a for a in answers if a.probe.part == "single"]
+    pressed = [a for a in everything if a.probe.part in ("single", "further")]
     in_character = character.policies.disclosure == "in_character"
     return {
         "nll_per_token": score_nll(likelihoods, seed),
         "style": score_style(answers, yardsticks.style, seed),
         "style_topic_free": score_style(answers, yardsticks.topic_free, seed),
-        "in_fiction_leak": score_leak(answers),
+        "in_fiction_leak": score_leak(pressed),
         "false_break": score_false_break(answers),
         "honesty": score_honesty(answers, in_character_policy=in_character),
         "fact_recall": score_facts(answers, yardsticks.sheet),
@@ -59,7 +62,7 @@ def score_arms(
         mine = likelihoods.get(arm.name, [])
         scores = score_arm(answers[arm.name], mine, yardsticks, character, settings)
         scores["gap_closed"] = Measured(_gap(arm, likelihoods, settings.seed))
-        board[arm.name] = {name: scores[name] for name in DIRECTIONS}
+        board[arm.name] = {name: scores[name] for name in DIRECTIONS if name in scores}
     return board
 
 
@@ -87,7 +90,7 @@ def compare_arms(board: Mapping[str, Mapping[str, Measured]], settings: Settings
             seed=settings.seed,
         )
         for name in DIRECTIONS
-        if name != "gap_closed"
+        if name in mine and name != "gap_closed"
         for other in board
         if other != DEPLOYED
     ]
