@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.atomic import write_jsonl
 from understudy.evaluation.arms import Arm
+from understudy.evaluation.asking import Asked
 from understudy.evaluation.drift import measure_drift
 from understudy.evaluation.gap_closed import Likelihood, score_nll
+from understudy.evaluation.likelihoods import score_conversations
 from understudy.evaluation.probe import Answer, Measured
 from understudy.evaluation.probes import ProbeSet, build_probes
-from understudy.evaluation.replies import Progress, Row, RowFile, ask, score_conversations
+from understudy.evaluation.replies import Asker, Progress, RowFile, ask, play_scripts
 from understudy.evaluation.scoreboard import score_arm
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.style import Line
@@ -60,33 +62,28 @@ class Bench:
         Raises:
             ProviderError: The provider stopped answering. What came before is kept.
         """
-        rows, likelihoods, note = asyncio.run(self._ask(arms, place, report))
+        asked = asyncio.run(self._ask(arms, place, report))
         boards: Board = {}
         turns = {}
-        for arm in arms:
-            answers = [
-                Answer(probe, row["reply"])
-                for row, probe in zip(rows[arm.name], self.probes.probes, strict=True)
-                if row["finish_reason"] != "refused"
-            ]
-            boards[arm.name] = self._score(answers, likelihoods[arm.name])
-            turns[arm.name] = measure_drift(answers, self.yardsticks.style).by_turn
-        return Measures(boards, turns, note)
+        for name, answers in asked.answers(self.probes.probes).items():
+            boards[name] = self._score(answers, asked.likelihoods[name])
+            turns[name] = measure_drift(answers, self.yardsticks.style).by_turn
+        return Measures(boards, turns, asked.note)
 
-    async def _ask(
-        self, arms: Sequence[Arm], place: Path, report: Report
-    ) -> tuple[dict[str, list[Row]], dict[str, list[Likelihood]], str | None]:
+    async def _ask(self, arms: Sequence[Arm], place: Path, report: Report) -> Asked:
         connection = self.connect()
         replies, scores = RowFile(place / "replies.jsonl"), RowFile(place / "likelihoods.jsonl")
         try:
-            rows = await ask(connection, arms, self.probes.probes, self.settings, replies, report)
+            asker = Asker(connection, self.settings, replies)
+            rows = await ask(asker, arms, self.probes.probes, report)
+            spoken = await play_scripts(asker, arms, self.probes.scripts, report)
             likelihoods, note = await score_conversations(
                 connection, arms, self.probes.conversations, self.settings, scores, report
             )
         finally:
             replies.close()
             scores.close()
-        return rows, likelihoods, note
+        return Asked({name: [*rows[name], *spoken[name]] for name in rows}, likelihoods, [], note)
 
     def _score(self, answers: Sequence[Answer], likelihoods: Sequence[Likelihood]) -> dict[str, Measured]:
         scores = score_arm(answers, likelihoods, self.yardsticks, self.material.character, self.settings)
@@ -123,7 +120,7 @@ def open_bench(
         EvaluationError: Nothing can be asked.
         ProviderError: The base does not answer.
     """
-    probes = build_probes(material.character, material.pool, material.held_out, settings)
+    probes = build_probes(material.character, material.pool, material.held_out).asked(settings)
     write_jsonl(place / "probes.jsonl", probes.rows())
     lines = asyncio.run(_plain_lines(material, place, connect, base, settings, report))
     yardsticks = train_yardsticks(material.character, material.pool, lines, settings.seed)
@@ -137,7 +134,7 @@ async def _plain_lines(
     untuned = Arm("cheap+none", base, base, "none", "")
     file = RowFile(place / "plain_replies.jsonl")
     try:
-        rows = await ask(connect(), [untuned], questions, settings, file, report)
+        rows = await ask(Asker(connect(), settings, file), [untuned], questions, report)
     finally:
         file.close()
     return [Line(row["reply"], row["group"]) for row in rows["cheap+none"] if row["reply"]]
