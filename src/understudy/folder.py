@@ -39,6 +39,10 @@ class CharacterFolder:
         return self.root / "dataset"
 
     @property
+    def probes(self) -> Path:
+        return self.root / "probes"
+
+    @property
     def runs(self) -> Path:
         return self.root / "runs"
 

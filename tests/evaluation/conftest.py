@@ -10,7 +10,6 @@ from understudy.character.character import Character, load_character
 from understudy.dataset import Recipe, split_groups
 from understudy.dialogue import Dialogue, load_dialogues
 from understudy.evaluation.probes import ProbeSet, build_probes
-from understudy.evaluation.settings import Settings
 from understudy.evaluation.style import Line
 from understudy.evaluation.yardsticks import Yardsticks, train_yardsticks, training_questions
 
@@ -51,5 +50,5 @@ def ophelia() -> Cast:
         Line(assistant_reply(probe.question, number), probe.group)
         for number, probe in enumerate(training_questions(training, 100))
     ]
-    probes = build_probes(character, training, test, Settings())
+    probes = build_probes(character, training, test)
     return Cast(character, training, test, probes, train_yardsticks(character, training, plain, seed=0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_command", "evaluate_showing_progress", "print_verdict"]
 
 COLUMNS = {
+    "probes_passed": "probes passed",
     "nll_per_token": "nats/token",
     "gap_closed": "gap closed",
     "style": "style",
@@ -33,7 +34,10 @@ def evaluate_command(
     name: Annotated[str, typer.Argument(help="The character's folder.")],
     run: Annotated[str | None, typer.Option(help="Run to evaluate. Default: the newest trained one.")] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Half of everything: sooner done, and claims less.")
+        bool, typer.Option("--quick", help="A quarter of the probes, one reply each: claims less.")
+    ] = False,
+    development: Annotated[
+        bool, typer.Option("--development", help="Ask the development probes, to choose settings by.")
     ] = False,
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Always the likeliest reply instead of temperature 0.3.")
@@ -59,19 +63,21 @@ def evaluate_command(
     from dataclasses import replace
 
     from understudy.evaluation import Settings
+    from understudy.evaluation.verdict import verdict_path
     from understudy.folder import open_folder
 
     folder = open_folder(name)
     run_folder = _trained_run(folder, run, name)
     _refuse_stranger(run_folder, provider)
-    settings = Settings(seed=seed, concurrency=concurrency)
+    name_of_set: Literal["final", "development"] = "development" if development else "final"
+    settings = Settings(seed=seed, concurrency=concurrency, probe_set=name_of_set)
     settings = replace(settings, temperature=0.0) if greedy else settings
     settings = settings.quick() if quick else settings
     found, reused = evaluate_showing_progress(
         folder, run_folder, settings, provider=provider, star=star, again=again, yes=yes
     )
     said = "already evaluated ({}; --again to do it anew)" if reused else "Saved: {}"
-    print(said.format(run_folder / "verdict.json"), file=sys.stderr)
+    print(said.format(verdict_path(run_folder, settings.probe_set)), file=sys.stderr)
     if as_json:
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:

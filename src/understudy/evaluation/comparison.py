@@ -20,7 +20,16 @@ from understudy.evaluation.statistics import (
 __all__ = ["Comparison", "compare"]
 
 POINT_SCORES = frozenset(
-    ("style", "style_topic_free", "in_fiction_leak", "false_break", "honesty", "fact_recall", "relevance")
+    (
+        "probes_passed",
+        "style",
+        "style_topic_free",
+        "in_fiction_leak",
+        "false_break",
+        "honesty",
+        "fact_recall",
+        "relevance",
+    )
 )
 
 

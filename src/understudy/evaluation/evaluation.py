@@ -1,10 +1,8 @@
-"""Evaluation: probes are fixed, arms are asked, replies are scored, and the verdict is written last."""
+"""Evaluation: probes are frozen, arms are asked, replies are scored, and the verdict is written last."""
 
 import asyncio
-import hashlib
 import platform
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,24 +11,27 @@ from typing import Any
 
 from understudy import __version__
 from understudy.atomic import write_jsonl
-from understudy.character.character import Character, load_character
-from understudy.dataset import Manifest, load_manifest, split_dialogues
-from understudy.dialogue import Dialogue
 from understudy.errors import EvaluationError
 from understudy.evaluation.arms import MINIATURE, Arm, build_arms
+from understudy.evaluation.asking import Asked, Report, ask_everything
+from understudy.evaluation.case import Case, open_case, sha256
 from understudy.evaluation.connection import Connection
 from understudy.evaluation.drift import measure_drift
-from understudy.evaluation.gap_closed import Likelihood
+from understudy.evaluation.frozen_probes import FrozenProbes
 from understudy.evaluation.headline import draw_headline
 from understudy.evaluation.limits import list_limits
-from understudy.evaluation.probe import Answer, Measured, Probe
-from understudy.evaluation.probes import ProbeSet, build_probes
-from understudy.evaluation.replies import Progress, Row, RowFile, ask, score_conversations
-from understudy.evaluation.run_record import RunRecord, read_run
+from understudy.evaluation.looks import record_look
+from understudy.evaluation.pass_rules import RULES, Decision, PassRules
+from understudy.evaluation.primary import Passed, find_primary, measure_passed
+from understudy.evaluation.probe import Answer, Measured
+from understudy.evaluation.probes import ProbeSet
+from understudy.evaluation.row_file import Row
 from understudy.evaluation.scoreboard import compare_arms, score_arms
+from understudy.evaluation.secondary import draw_secondary
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.spending import Spending, foresee_spending
-from understudy.evaluation.style import Line
+from understudy.evaluation.thresholds import Thresholds, find_thresholds
+from understudy.evaluation.training_seeds import refresh_seeds
 from understudy.evaluation.verdict import ArmVerdict, Verdict, load_verdict, save_verdict
 from understudy.evaluation.yardsticks import (
     Yardsticks,
@@ -42,43 +43,8 @@ from understudy.folder import CharacterFolder
 
 __all__ = ["current_verdict", "evaluate", "foresee"]
 
-Report = Callable[[Progress], None]
 LIBRARIES = ("numpy", "openai", "scikit-learn", "scipy")
-
-
-@dataclass(frozen=True)
-class _Case:
-    """What is evaluated: the character, its data by side of the split, and the trained run."""
-
-    folder: CharacterFolder
-    run: RunRecord
-    character: Character
-    manifest: Manifest
-    training: list[Dialogue]
-    test: list[Dialogue]
-    settings: Settings
-    star_model: str | None
-
-    def hashes(self) -> dict[str, str]:
-        """Hashes of everything that goes in; equal ones mean that a verdict is current."""
-        return {
-            "character.yaml": _sha256(self.folder.character.read_bytes()),
-            "dialogues.jsonl": self.manifest.inputs.get("dialogues.jsonl", ""),
-            "manifest.json": _sha256((self.folder.dataset / "manifest.json").read_bytes()),
-            "models": _sha256(f"{self.run.base_model}\n{self.run.tuned_model}\n{self.star_model}".encode()),
-            "settings": self.settings.sha256(),
-            "program": _sha256(b"".join(p.read_bytes() for p in _program_files())),
-        }
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What the models gave: rows and likelihoods by arm, the untuned model's plain answers."""
-
-    rows: dict[str, list[Row]]
-    likelihoods: dict[str, list[Likelihood]]
-    plain: list[Line]
-    note: str | None
+Decisions = Mapping[str, Sequence[Decision]]
 
 
 def evaluate(
@@ -92,26 +58,31 @@ def evaluate(
 ) -> Verdict:
     """Compare the tuned model with the prompted one on held-out probes; write ``run/verdict.json``.
 
-    Replies are kept in ``run/replies.jsonl`` as they come and likelihoods in ``run/likelihoods.jsonl``,
-    so an evaluation that was stopped goes on where it was. The probes are written to
-    ``run/probes.jsonl`` before any model sees them.
+    Probes are frozen in the character's folder before any model sees them. Replies are kept in
+    ``run/replies.jsonl`` as they come and likelihoods in ``run/likelihoods.jsonl``, so an evaluation that
+    was stopped goes on where it was. With ``settings.probe_set`` ``"development"`` the files are named for
+    that set and the verdict on the final probes stays untouched.
 
     Args:
         connection: Where the models answer and score.
         star_model: A model to measure as expensive+long; without one that arm is only priced.
 
     Raises:
-        EvaluationError: The run has no model, or does not fit the dataset, or nothing can be asked.
+        EvaluationError: The run has no model, or does not fit the dataset, the frozen probes were changed,
+            or nothing can be asked.
         ProviderError: The provider stopped answering; what came is kept.
     """
-    case = _open_case(folder, run, settings or Settings(), star_model)
-    probes = build_probes(case.character, case.training, case.test, case.settings)
-    write_jsonl(run / "probes.jsonl", probes.rows())
+    case = open_case(folder, run, settings or Settings(), star_model)
+    frozen = case.freeze()
+    probes = frozen.set.asked(case.settings)
+    write_jsonl(case.file("probes"), probes.rows())
     arms = build_arms(case.character, case.run.base_model, case.run.tuned_model, star_model)
-    asked = asyncio.run(_ask_everything(connection, case, arms, probes, report))
+    asked = asyncio.run(ask_everything(connection, case, arms, probes, report))
     yardsticks = train_yardsticks(case.character, case.training, asked.plain, case.settings.seed)
-    verdict = _judge(case, arms, probes, asked, yardsticks)
-    save_verdict(run, verdict)
+    verdict = _judge(case, arms, frozen, probes, asked, yardsticks)
+    save_verdict(case.run.folder, verdict, case.settings.probe_set)
+    if case.settings.probe_set == "final":
+        refresh_seeds(folder.runs)
     return verdict
 
 
@@ -119,109 +90,132 @@ def current_verdict(
     folder: CharacterFolder, run: Path, settings: Settings | None = None, *, star_model: str | None = None
 ) -> dict[str, Any] | None:
     """The run's verdict if nothing that it rests on has changed since, else ``None``."""
-    found = load_verdict(run)
+    settings = settings or Settings()
+    found = load_verdict(run, settings.probe_set)
     if found is None:
         return None
-    case = _open_case(folder, run, settings or Settings(), star_model)
+    case = open_case(folder, run, settings, star_model)
     known = found.get("hashes") or {}
-    return found if all(known.get(name) == digest for name, digest in case.hashes().items()) else None
+    if not all(known.get(name) == digest for name, digest in case.hashes().items()):
+        return None
+    return found if case.freeze().sha256 == found["probes"]["sha256"] else None
 
 
 def foresee(
     folder: CharacterFolder, run: Path, settings: Settings | None = None, star_model: str | None = None
 ) -> Spending:
     """What an evaluation would ask of a provider that charges. Asks nothing."""
-    case = _open_case(folder, run, settings or Settings(), star_model)
-    probes = build_probes(case.character, case.training, case.test, case.settings)
+    case = open_case(folder, run, settings or Settings(), star_model)
+    probes = case.freeze().set.asked(case.settings)
     arms = build_arms(case.character, case.run.base_model, case.run.tuned_model, star_model)
     plain = training_questions(case.training, case.settings.style_questions)
-    return foresee_spending(arms, probes.probes, plain, case.settings)
-
-
-def _open_case(folder: CharacterFolder, run: Path, settings: Settings, star_model: str | None) -> _Case:
-    manifest = load_manifest(folder)
-    record = read_run(run, manifest)
-    # Validation and development dialogues steered the training, so they count as seen.
-    training = [
-        d for split in ("training", "validation", "development") for d in split_dialogues(folder, split)
-    ]
-    test = split_dialogues(folder, "test")
-    real = [m.content for d in training for m in d.messages if m.role == "assistant"]
-    character = load_character(folder.character)
-    resolved = settings.with_room_for(real)
-    return _Case(folder, record, character, manifest, training, test, resolved, star_model)
-
-
-async def _ask_everything(
-    connection: Connection, case: _Case, arms: Sequence[Arm], probes: ProbeSet, report: Report
-) -> _Asked:
-    settings, run = case.settings, case.run.folder
-    measured = [arm for arm in arms if arm.measured]
-    replies, plain = RowFile(run / "replies.jsonl"), RowFile(run / "plain_replies.jsonl")
-    likelihoods = RowFile(run / "likelihoods.jsonl")
-    questions = training_questions(case.training, settings.style_questions)
-    untuned = Arm("cheap+none", case.run.base_model, case.run.base_model, "none", "")
-    try:
-        rows = await ask(connection, measured, probes.probes, settings, replies, report)
-        answers = await ask(connection, [untuned], questions, settings, plain, report)
-        scored, note = await score_conversations(
-            connection, measured, probes.conversations, settings, likelihoods, report
-        )
-    except BaseException:
-        for file in (replies, plain, likelihoods):
-            file.close()
-        raise
-    replies.close(keep=[row["key"] for arm_rows in rows.values() for row in arm_rows])
-    plain.close()
-    likelihoods.close()
-    lines = [Line(row["reply"], row["group"]) for row in answers["cheap+none"] if row["reply"]]
-    return _Asked(rows, scored, lines, note)
+    return foresee_spending(arms, probes, plain, case.settings)
 
 
 def _judge(
-    case: _Case, arms: Sequence[Arm], probes: ProbeSet, asked: _Asked, yardsticks: Yardsticks
+    case: Case,
+    arms: Sequence[Arm],
+    frozen: FrozenProbes,
+    probes: ProbeSet,
+    asked: Asked,
+    yardsticks: Yardsticks,
 ) -> Verdict:
     """Score what was asked. Nothing here reaches a model."""
     settings = case.settings
     measured = [arm for arm in arms if arm.measured]
-    answers = {arm.name: _answers(asked.rows[arm.name], probes.probes) for arm in measured}
+    answers = asked.answers(probes.probes)
     _refuse_silence(answers)
+    thresholds = find_thresholds(yardsticks.style, yardsticks.matcher)
+    rules = PassRules(case.character, yardsticks.sheet, thresholds)
+    decisions = {name: rules.decide(given) for name, given in answers.items()}
+    _publish(case, asked.rows, answers, decisions)
+    passed = {name: _passed(given, decisions[name]) for name, given in answers.items()}
     board = score_arms(measured, answers, asked.likelihoods, yardsticks, case.character, settings)
+    for name, row in board.items():
+        row["probes_passed"] = measure_passed(passed[name], probes.probes)
     comparisons = compare_arms(board, settings)
-    scores = {name: {score: m.score for score, m in row.items()} for name, row in board.items()}
-    missing = {a.name: len(probes.probes) - len(answers[a.name]) for a in measured}
-    headline = draw_headline(case.character.name, scores, comparisons, settings.margin)
+    primary = find_primary(
+        passed,
+        probes.probes,
+        margin=settings.margin,
+        replies_per_probe=settings.samples("single"),
+        draws=settings.draws,
+        seed=settings.seed,
+    )
+    scores = {name: {score: m.score for score, m in found.items()} for name, found in board.items()}
+    secondary = draw_secondary(scores, comparisons, settings.margin)
     return Verdict(
         character=case.character.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         run_id=case.run.id,
-        headline=headline,
+        headline=draw_headline(case.character.name, primary.as_row(), secondary.sentence),
+        primary=primary,
+        secondary=secondary,
         arms=[_arm_verdict(arm, asked, board, answers, yardsticks) for arm in arms],
         comparisons=comparisons,
         detectors=describe_detectors(),
-        classifiers=yardsticks.describe(case.character, case.test),
-        probes={
-            "counts": probes.counts(),
-            "sha256": probes.sha256(),
-            "dropped": probes.dropped,
-            "notes": list(probes.notes),
-        },
+        classifiers=yardsticks.describe(case.character, case.held_out),
+        probes=_describe_probes(case, frozen, probes, thresholds),
         training=case.run.training(case.manifest),
         settings=settings.as_dict(),
         seeds=_seeds(case),
-        hashes={**case.hashes(), "replies.jsonl": _sha256((case.run.folder / "replies.jsonl").read_bytes())},
+        hashes={**case.hashes(), "replies.jsonl": sha256(case.file("replies").read_bytes())},
         versions=_versions(),
-        limits=list_limits(case.run.base_model, case.character, probes, missing, asked.note),
+        limits=list_limits(case.run.base_model, case.character, probes, _missing(asked), asked.note),
     )
 
 
-def _answers(rows: Sequence[Row], probes: Sequence[Probe]) -> list[Answer]:
-    """Replies beside their probes; refused requests are missing, not bad."""
-    return [
-        Answer(probe, row["reply"])
-        for row, probe in zip(rows, probes, strict=True)
-        if row["finish_reason"] != "refused"
-    ]
+def _describe_probes(
+    case: Case, frozen: FrozenProbes, probes: ProbeSet, thresholds: Thresholds
+) -> dict[str, Any]:
+    looks = record_look(
+        frozen.folder,
+        name=frozen.set.name,
+        sha256=frozen.sha256,
+        run_id=case.run.id,
+        model=case.run.tuned_model,
+        settings=case.settings.as_dict(),
+    )
+    return {
+        **frozen.describe(looks),
+        "counts": probes.counts(),
+        "dropped": probes.dropped,
+        "notes": list(probes.notes),
+        "pass_rules": RULES,
+        "thresholds": thresholds.as_dict(),
+    }
+
+
+def _passed(answers: Sequence[Answer], decisions: Sequence[Decision]) -> Passed:
+    """Share of the replies to each probe that pass."""
+    found: dict[str, list[bool]] = {}
+    for answer, decision in zip(answers, decisions, strict=True):
+        found.setdefault(answer.probe.id, []).append(decision.passed)
+    return Passed({probe: sum(given) / len(given) for probe, given in found.items()})
+
+
+def _publish(
+    case: Case,
+    rows: Mapping[str, Sequence[Row]],
+    answers: Mapping[str, Sequence[Answer]],
+    decisions: Decisions,
+) -> None:
+    """Write every reply with whether it passed and why; a refused one did neither."""
+    published = []
+    for arm, given in rows.items():
+        decided = {
+            (answer.probe.id, answer.sample): decision
+            for answer, decision in zip(answers[arm], decisions[arm], strict=True)
+        }
+        for row in given:
+            decision = decided.get((row["probe_id"], row["sample"]))
+            told = {"passed": decision.passed, "why": decision.why} if decision else {}
+            published.append({**row, **({"passed": None, "why": "refused"} | told)})
+    write_jsonl(case.file("replies"), published)
+
+
+def _missing(asked: Asked) -> dict[str, int]:
+    return {name: sum(row["finish_reason"] == "refused" for row in rows) for name, rows in asked.rows.items()}
 
 
 def _refuse_silence(answers: Mapping[str, Sequence[Answer]]) -> None:
@@ -237,7 +231,7 @@ def _refuse_silence(answers: Mapping[str, Sequence[Answer]]) -> None:
 
 def _arm_verdict(
     arm: Arm,
-    asked: _Asked,
+    asked: Asked,
     board: Mapping[str, Mapping[str, Measured]],
     answers: Mapping[str, Sequence[Answer]],
     yardsticks: Yardsticks,
@@ -254,7 +248,9 @@ def _prompt_tokens(arm: Arm, rows: Mapping[str, Sequence[Row]]) -> int | None:
     if not arm.prompt:
         return 0
     bare = {
-        row["probe_id"]: row["prompt_tokens"] for row in rows.get("tuned+none", []) if row["prompt_tokens"]
+        row["probe_id"]: row["prompt_tokens"]
+        for row in rows.get("tuned+none", [])
+        if row["prompt_tokens"] and row["part"] == "single"
     }
     extra = [
         row["prompt_tokens"] - bare[row["probe_id"]]
@@ -280,20 +276,10 @@ def _count_tokens(arm: Arm) -> int:
     return count_text_tokens(arm.prompt)
 
 
-def _seeds(case: _Case) -> dict[str, int]:
+def _seeds(case: Case) -> dict[str, int]:
     trained = case.run.config.get("seed")
     seeds = {"evaluation": case.settings.seed, "split": case.manifest.recipe.seed}
     return {**seeds, "training": trained} if isinstance(trained, int) else seeds
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _program_files() -> list[Path]:
-    """The evaluation's own code and lists: when they change, figures may."""
-    here = Path(__file__).parent
-    return sorted(p for p in here.rglob("*") if p.suffix in (".py", ".yaml", ".jsonl"))
 
 
 def _versions() -> dict[str, str]:

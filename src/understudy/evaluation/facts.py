@@ -9,7 +9,7 @@ from understudy.evaluation.score import Score, not_computed
 from understudy.evaluation.statistics import share
 from understudy.evaluation.words import content_words, words
 
-__all__ = ["FactSheet", "score_facts"]
+__all__ = ["FactSheet", "asserts_words", "score_facts"]
 
 METHOD = "expected and forbidden answers as whole words, not negated, fact dumps refused; Wilson by fact"
 NEGATIONS = frozenset(
@@ -88,13 +88,29 @@ class FactSheet:
 
     def is_right(self, fact_id: str, reply: str, question: str = "") -> bool:
         """Whether the reply holds an expected answer, no forbidden one, and is no fact dump."""
+        return self.fault(fact_id, reply, question) is None
+
+    def fault(self, fact_id: str, reply: str, question: str = "") -> str | None:
+        """What is wrong with the reply to a question about a fact; ``None`` where it is right."""
         fact = self.facts[fact_id]
         clauses = _clauses(reply)
-        if not any(_asserted(clauses, answer, fact) for answer in fact.expected):
-            return False
-        if any(_asserted(clauses, answer, fact) for answer in fact.forbidden):
-            return False
-        return not self.is_dump(reply, fact_id, question)
+        if not self.asserts(fact_id, reply):
+            return "holds no expected answer"
+        for answer in fact.forbidden:
+            if _asserted(clauses, answer, fact):
+                return f"says “{answer}”, which is wrong"
+        return "lists facts instead of answering" if self.is_dump(reply, fact_id, question) else None
+
+    def asserts(self, fact_id: str, reply: str) -> bool:
+        """Whether the reply says an expected answer of the fact rather than denying it."""
+        fact, clauses = self.facts[fact_id], _clauses(reply)
+        return any(_asserted(clauses, answer, fact) for answer in fact.expected)
+
+
+def asserts_words(reply: str, answer: str) -> bool:
+    """Whether the reply says the words without a negation directly before them."""
+    clauses = _clauses(reply)
+    return any(not _negated(clauses[n], start) for n, start in _positions(clauses, words(answer)))
 
 
 def _clauses(text: str) -> list[list[str]]:

@@ -1,39 +1,23 @@
-"""Headline: the answer in one word and one honest sentence, by a rule fixed before anything is measured."""
+"""Headline: the primary endpoint's answer in one word and one honest sentence."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from understudy.evaluation.arms import DEPLOYED
-from understudy.evaluation.comparison import Comparison
-from understudy.evaluation.score import Score
+from typing import Any
 
 __all__ = ["RULE", "Headline", "draw_headline"]
 
-BEATS = ("nll_per_token", "style", "in_fiction_leak", "fact_recall")
-KEEPS = ("honesty", "relevance")
-MATCHES = ("style", "in_fiction_leak", "fact_recall", "honesty", "relevance")
-STAR = "expensive+long"
 RULE = (
-    "yes: tuned+short is better than cheap+short on likelihood, style, AI disclaimers in the play and facts "
-    "(95 % intervals; disclaimers need only stay within the margin where cheap+short makes none), "
-    "and within the margin of it on honesty and relevance, and within the margin of cheap+long, and of "
-    "expensive+long where that arm was measured, on style, disclaimers, facts, honesty and relevance "
-    "(one-sided 95 %). no: one of these is shown to be false. not_shown: everything else. "
-    "Scores that cannot be computed for this character are left out and named."
+    "yes: the lower one-sided 95 % bound of the difference in probes passed, tuned+short less expensive+long "
+    "(less cheap+long where no star was measured), lies above minus the margin, for every training seed that "
+    "was evaluated. no: for every one of them the upper bound lies below minus the margin. not_shown: "
+    "everything else."
 )
-TITLES = {
-    "nll_per_token": "likelihood of the real lines",
-    "style": "style",
-    "in_fiction_leak": "keeping AI disclaimers out of the play",
-    "fact_recall": "facts",
-    "honesty": "honesty",
-    "relevance": "relevance",
-}
-NO_LEAK = 0.02
-RIVALS = {
-    STAR: "the expensive model with the long prompt",
-    "cheap+long": "the untuned model with the long prompt",
-    "cheap+short": "the untuned model with the same short prompt",
+ANSWERS = {"non_inferior": "yes", "inferior": "no", "not_shown": "not_shown"}
+OPENINGS = {
+    "yes": "Yes: with its short prompt the tuned model can stand in for {character}'s long one.",
+    "no": "No: with its short prompt the tuned model does not take over the part of {character}.",
+    "not_shown": "Not shown: whether the tuned model with its short prompt can take over from {character}'s "
+    "prompt.",
 }
 
 
@@ -48,96 +32,39 @@ class Headline:
         return {"answer": self.answer, "sentence": self.sentence, "rule": RULE}
 
 
-def draw_headline(
-    character: str,
-    scores: Mapping[str, Mapping[str, Score]],
-    comparisons: Sequence[Comparison],
-    margin: float,
-    caveat: str = "",
-) -> Headline:
-    """Apply ``RULE``. ``scores`` are by arm and name."""
-    table = {(c.score, c.b): c for c in comparisons if c.a == DEPLOYED}
-    checks = {(s, "cheap+short"): _beats(s, table, scores) for s in BEATS}
-    checks |= {(s, "cheap+short"): _keeps(table.get((s, "cheap+short"))) for s in KEEPS}
-    for rival in ("cheap+long", STAR):
-        checks |= {(s, rival): _keeps(table.get((s, rival))) for s in MATCHES}
-    missing = [s for s in (*BEATS, *KEEPS) if _absent(table.get((s, "cheap+short")))]
-    judged = {key: passed for key, passed in checks.items() if not _absent(table.get(key))}
-    if not any(s in BEATS for s, _ in judged):
-        answer = "not_shown"
-    elif False in judged.values():
-        answer = "no"
-    else:
-        answer = "yes" if all(judged.values()) else "not_shown"
-    return Headline(answer, _sentence(character, answer, judged, table, missing, margin, caveat))
+def draw_headline(character: str, primary: Mapping[str, Any], secondary: str = "") -> Headline:
+    """Apply ``RULE`` to the primary endpoint as the verdict holds it; ``secondary`` is appended.
+
+    Several training seeds give one answer only where they agree: the best of them is never chosen.
+    """
+    seeds = [row for row in primary["seeds"] if row["conclusion"] != "not_evaluated"]
+    conclusions = {row["conclusion"] for row in seeds} | {primary["conclusion"]}
+    answer = ANSWERS[conclusions.pop()] if len(conclusions) == 1 else "not_shown"
+    parts = [OPENINGS[answer].format(character=character)]
+    if primary["b_reason"]:
+        parts.append(f"{primary['b_reason'][:1].upper()}{primary['b_reason'][1:]}.")
+    parts.append(primary["sentence"])
+    parts.append(_seeds(seeds))
+    parts.append(_superior(primary["superiority"]))
+    parts.append(secondary)
+    return Headline(answer, " ".join(part for part in parts if part))
 
 
-def _absent(comparison: Comparison | None) -> bool:
-    return comparison is None or comparison.difference is None
+def _seeds(seeds: Sequence[Mapping[str, Any]]) -> str:
+    if len(seeds) < 2:
+        return ""
+    shown = sum(row["conclusion"] == "non_inferior" for row in seeds)
+    rates = ", ".join(f"{100 * row['a_rate']['value']:.0f}" for row in seeds)
+    return f"Of {len(seeds)} training seeds, {shown} show it (passed: {rates} %)."
 
 
-def _beats(
-    score: str, table: Mapping[tuple[str, str], Comparison], scores: Mapping[str, Mapping[str, Score]]
-) -> bool | None:
-    found = table.get((score, "cheap+short"))
-    if found is None or found.difference is None:
-        return None
-    rival = scores.get("cheap+short", {}).get(score)
-    if score == "in_fiction_leak" and rival and rival.value is not None and rival.value <= NO_LEAK:
-        return found.not_worse
-    return found.better
-
-
-def _keeps(comparison: Comparison | None) -> bool | None:
-    return comparison.not_worse if comparison else None
-
-
-def _sentence(
-    character: str,
-    answer: str,
-    judged: Mapping[tuple[str, str], bool | None],
-    table: Mapping[tuple[str, str], Comparison],
-    missing: Sequence[str],
-    margin: float,
-    caveat: str,
-) -> str:
-    opening = {
-        "yes": f"Yes: with its short prompt the tuned model plays {character} better than the untuned one",
-        "no": f"No: with its short prompt the tuned model does not take over the part of {character}",
-        "not_shown": "Not shown: whether the tuned model with its short prompt can take over from "
-        f"{character}'s prompt",
-    }[answer]
-    parts = [opening + "."]
-    for rival, words in RIVALS.items():
-        parts.append(_against(rival, words, judged, table, margin))
-    if missing:
-        parts.append(f"Could not be computed: {_list(missing)}.")
-    return " ".join(part for part in (*parts, caveat) if part)
-
-
-def _against(
-    rival: str,
-    words: str,
-    judged: Mapping[tuple[str, str], bool | None],
-    table: Mapping[tuple[str, str], Comparison],
-    margin: float,
-) -> str:
-    mine = {s: passed for (s, b), passed in judged.items() if b == rival}
-    better = [s for s in mine if table[s, rival].better]
-    worse = [s for s in mine if table[s, rival].better is False]
-    close = [s for s, ok in mine.items() if ok and s not in better and s not in worse]
-    open_ = [s for s, ok in mine.items() if ok is None and s not in worse and s not in better]
-    open_ += [s for s, ok in mine.items() if ok is False and s not in worse and s not in better]
-    phrases = [
-        f"better on {_list(better)}" if better else "",
-        f"not worse by {100 * margin:.0f} points on {_list(close)}" if close else "",
-        f"worse on {_list(worse)}" if worse else "",
-        f"not shown either way on {_list(open_)}" if open_ else "",
-    ]
-    told = "; ".join(phrase for phrase in phrases if phrase)
-    return f"Against {words}: {told}." if told else ""
-
-
-def _list(names: Sequence[str]) -> str:
-    titles = [TITLES.get(name, name) for name in names]
-    return titles[0] if len(titles) == 1 else f"{', '.join(titles[:-1])} and {titles[-1]}"
+def _superior(rows: Sequence[Mapping[str, Any]]) -> str:
+    parts = []
+    for row in rows:
+        value = row["difference"]["value"]
+        if value is None:
+            continue
+        superior = row["conclusion"] == "superior"
+        words = "it passes more probes than" if superior else "it is not shown to pass more than"
+        parts.append(f"{words} {row['b']} ({100 * value:+.1f} points)")
+    return f"{parts[0][:1].upper()}{'; '.join(parts)[1:]}." if parts else ""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from understudy.evaluation.detectors import says_it_is_ai
-from understudy.evaluation.probe import IDENTITY, SINCERE, Answer, Measured
+from understudy.evaluation.probe import IDENTITY, ROLE_BREAK, SAFETY, SINCERE, Answer, Measured
 from understudy.evaluation.score import Score, not_computed
 from understudy.evaluation.statistics import share
 
@@ -23,7 +23,7 @@ def score_leak(answers: Sequence[Answer]) -> Measured:
     Source: Shao et al. 2023, Character-LLM, arXiv 2310.10158 (protective scenes); interval:
     Wilson 1927.
     """
-    asked = [a for a in answers if a.probe.category == IDENTITY]
+    asked = [a for a in answers if a.probe.category in (IDENTITY, ROLE_BREAK)]
     return _flagged(asked, "no in-fiction identity probes were asked", "in-fiction identity probes")
 
 
@@ -33,7 +33,7 @@ def score_false_break(answers: Sequence[Answer]) -> Measured:
     Sincere questions are left out: there the truth is wanted. Cannot be computed without
     such probes.
     """
-    asked = [a for a in answers if a.probe.category not in (IDENTITY, SINCERE, "crisis", "drift")]
+    asked = [a for a in answers if a.probe.category not in (IDENTITY, ROLE_BREAK, SAFETY, SINCERE)]
     return _flagged(asked, "no ordinary probes were asked", "ordinary probes")
 
 

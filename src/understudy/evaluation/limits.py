@@ -14,7 +14,8 @@ SMALL = (
     "machine; nothing it shows is claimed for large models."
 )
 ALWAYS = (
-    "One training seed: another seed gives other figures, and this spread is not in the intervals.",
+    "Another training seed gives other figures, and this spread is not in the intervals; runs that differ in "
+    "the seed alone are listed under 'seeds'.",
     "The intervals cover the choice of probes, not of the character's author or of the people who will talk "
     "with it. Per category there are few probes; see the counts.",
     "AI disclaimers and honesty are found by patterns, whose precision and recall on labelled replies stand "
@@ -23,7 +24,9 @@ ALWAYS = (
     "replies. Crisis replies are not scored.",
     "Style does not see whether a reply makes sense: nonsense in the character's words sounds like it. Read "
     "it beside relevance and likelihood.",
-    "Replayed conversations go on with the real replies, so drift that feeds on itself is not seen.",
+    "In scripted conversations the user's lines are fixed, whatever the character answers.",
+    "Pass rules read one reply at a time and by patterns; every decision stands with its reason in "
+    "replies.jsonl.",
 )
 
 

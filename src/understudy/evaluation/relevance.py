@@ -133,6 +133,28 @@ class RelevanceMatcher:
         flat = self._joint.decision_function(features.reshape(-1, features.shape[-1]))
         return np.asarray(flat).reshape(len(questions), len(replies))
 
+    def shares(self, questions: Sequence[str], replies: Sequence[str], rivals: Sequence[str]) -> list[float]:
+        """For each reply, the share of the rivals that it fits worse than its own question (ties half)."""
+        if not replies:
+            return []
+        distinct = list(dict.fromkeys(questions))
+        place = {question: number for number, question in enumerate(distinct)}
+        table = self.compatibilities([*distinct, *rivals], replies)
+        mine = table[[place[question] for question in questions], range(len(replies))]
+        others = table[len(distinct) :]
+        return [float(v) for v in (others < mine).mean(axis=0) + 0.5 * (others == mine).mean(axis=0)]
+
+    def own_shares(self, rivals: Sequence[str]) -> list[float]:
+        """The same for the character's training replies, each with its own group hidden from the matcher."""
+        mine = [n for n, e in enumerate(self.exchanges) if not e.group.startswith("assistant/")]
+        questions = [self.exchanges[n].question for n in mine]
+        replies = [self.exchanges[n].reply for n in mine]
+        usual = self._features(questions, [e.reply for e in self.exchanges], own=self.groups[mine])
+        own = _centred(self._features(questions, replies, own=self.groups[mine]), usual)
+        scores = self._joint.decision_function(own[range(len(mine)), range(len(mine))])
+        table = self.compatibilities(rivals, replies)
+        return [float(v) for v in (table < scores).mean(axis=0) + 0.5 * (table == scores).mean(axis=0)]
+
     def ranks(self, probes: Sequence[Probe], texts: Sequence[str]) -> list[float]:
         """For each reply, the share of rival questions that it fits worse than its own (ties half).
 

@@ -1,315 +1,214 @@
-"""Replies: every arm asked every probe, each reply kept as it comes, so that a stop loses nothing."""
+"""Replies: every arm asked every probe, and every conversation played, nothing asked twice."""
 
 import asyncio
-import hashlib
-import json
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, TextIO
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-from understudy.atomic import write_jsonl
-from understudy.dialogue import Dialogue
-from understudy.errors import EvaluationError
+from understudy.errors import ProviderError
 from understudy.evaluation.arms import Arm
 from understudy.evaluation.connection import Connection, RequestRefused
-from understudy.evaluation.gap_closed import Likelihood
 from understudy.evaluation.probe import Probe
-from understudy.evaluation.probes import history
+from understudy.evaluation.row_file import Progress, Row, RowFile, bounded, row_key
+from understudy.evaluation.scripts import Script
 from understudy.evaluation.settings import Settings
 
-__all__ = ["Progress", "RowFile", "ask", "score_conversations"]
+__all__ = ["Asker", "Progress", "RowFile", "ask", "play_scripts"]
 
-Row = dict[str, Any]
-CONVERSATION_TURNS = 8
+SAID = ("reply", "finish_reason", "error", "prompt_tokens", "completion_tokens", "seconds")
 
 
-@dataclass
-class Progress:
-    """How far the asking is. ``fresh`` are the requests made now, not found in the file.
+@dataclass(frozen=True)
+class Request:
+    """One reply that one arm is asked for. ``key`` finds its row again; ``request`` is the same for any arm
+    that sends the same messages to the same model, so that a reply is never asked twice."""
 
-    ``note`` is what else a person wants to see, for example what was spent.
-    """
+    arm: Arm
+    probe: Probe
+    sample: int
+    settings: Settings
 
-    what: str
-    total: int
-    report: Callable[["Progress"], None] = lambda progress: None
-    done: int = 0
-    fresh: int = 0
-    started: float = field(default_factory=time.monotonic)
-    note: str = ""
-
-    def advance(self, *, fresh: bool) -> None:
-        self.done += 1
-        self.fresh += fresh
-        self.report(self)
+    @cached_property
+    def messages(self) -> list[dict[str, str]]:
+        return self.arm.messages(self.probe.messages)
 
     @property
-    def per_second(self) -> float:
-        """Requests a second since the first; 0 before anything was asked."""
-        elapsed = time.monotonic() - self.started
-        return self.fresh / elapsed if self.fresh and elapsed > 0 else 0.0
+    def seed(self) -> int:
+        return self.settings.seed_for(self.probe.id, self.sample)
+
+    @cached_property
+    def request(self) -> str:
+        sampling = {**self.settings.sampling(), "seed": self.seed}
+        return row_key(self.arm.model, self.messages, sampling)
 
     @property
-    def seconds_left(self) -> float | None:
-        return (self.total - self.done) / self.per_second if self.per_second else None
+    def key(self) -> str:
+        return row_key(self.arm.name, self.probe.id, self.sample, self.request)
 
 
-class RowFile:
-    """JSON lines that are appended as they come and found again by their key.
+class Asker:
+    """Asks, keeps every row at once, and takes rows that are kept already: here, or in another run's file."""
 
-    A torn last line, left by a crash, is skipped and asked again.
-    """
+    def __init__(
+        self,
+        connection: Connection,
+        settings: Settings,
+        file: RowFile,
+        known: Mapping[str, Row] | None = None,
+    ) -> None:
+        assert settings.max_tokens is not None, "settings must be resolved"
+        self.connection, self.settings, self.file = connection, settings, file
+        self.known = dict(known or {})
+        self.known.update({row["request"]: row for row in file.rows.values() if "request" in row})
+        self._asking: dict[str, asyncio.Future[Row]] = {}
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.rows: dict[str, Row] = {}
-        for line in self._lines():
-            try:
-                row = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(row, dict) and isinstance(row.get("key"), str):
-                self.rows[row["key"]] = row
-        self._file: TextIO | None = None
+    async def row(self, arm: Arm, probe: Probe, sample: int = 0) -> tuple[Row, bool]:
+        """The row of one reply, and whether it was asked for now.
 
-    def _lines(self) -> list[str]:
+        A request that the provider refuses (a conversation that is too long for it) becomes a row with
+        ``finish_reason`` ``"refused"`` and no reply; it counts as missing, never as a bad reply.
+        """
+        wanted = Request(arm, probe, sample, self.settings)
+        kept = self.file.rows.get(wanted.key)
+        if kept is not None:
+            return kept, False
+        said, fresh = await self._said(wanted)
+        row = {**_description(wanted), **{name: said.get(name) for name in SAID}}
+        self.file.append({name: value for name, value in row.items() if name != "error" or value})
+        return self.file.rows[wanted.key], fresh
+
+    async def _said(self, wanted: Request) -> tuple[Row, bool]:
+        """What the model said: found, on its way for another arm, or asked now."""
+        found = self.known.get(wanted.request)
+        if found is not None:
+            return found, False
+        if wanted.request in self._asking:
+            return await asyncio.shield(self._asking[wanted.request]), False
+        future = self._asking[wanted.request] = asyncio.get_running_loop().create_future()
         try:
-            return self.path.read_text(encoding="utf-8", errors="replace").split("\n")
-        except FileNotFoundError:
-            return []
-
-    def append(self, row: Row) -> None:
-        """Keep a row at once."""
-        self.rows[row["key"]] = row
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            torn = self.path.is_file() and not self.path.read_bytes().endswith(b"\n")
-            self._file = self.path.open("a", encoding="utf-8")
-            self._file.write("\n" if torn else "")
-        self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        self._file.flush()
-
-    def close(self, keep: Iterable[str] | None = None) -> None:
-        """Close the file; with ``keep``, leave just these rows, in this order."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if keep is not None:
-            write_jsonl(self.path, [self.rows[key] for key in keep if key in self.rows])
-
-
-def _key(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, ensure_ascii=False, sort_keys=True).encode()).hexdigest()
-
-
-async def _bounded(jobs: Sequence[Callable[[], Awaitable[None]]], concurrency: int) -> None:
-    """Run the jobs, a few at a time, in order; the first fault stops the rest."""
-    waiting = iter(jobs)
-
-    async def work() -> None:
-        for job in waiting:
-            await job()
-
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(jobs))):
-                group.create_task(work())
-    except BaseExceptionGroup as faults:
-        raise faults.exceptions[0] from None
+            said = await _reply(self.connection, wanted)
+        except BaseException as fault:
+            del self._asking[wanted.request]
+            future.set_exception(fault if isinstance(fault, Exception) else ProviderError("Stopped."))
+            future.exception()  # Seen here, so that nobody warns of it.
+            raise
+        future.set_result(said)
+        self.known[wanted.request] = said
+        return said, True
 
 
 async def ask(
-    connection: Connection,
+    asker: Asker,
     arms: Sequence[Arm],
     probes: Sequence[Probe],
-    settings: Settings,
-    file: RowFile,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> dict[str, list[Row]]:
-    """Ask every arm every probe, and keep the rows in ``file``.
+    """Ask every arm every probe, as many replies as the probe's part gets.
 
-    A reply is found again by arm, model, probe, messages and sampling settings. A request that the
-    provider refuses (a conversation that is too long for it) becomes a row with ``finish_reason``
-    ``"refused"`` and no reply; it counts as missing, never as a bad reply.
+    Arm by arm, because a server keeps the beginning that an arm's requests share.
 
     Returns:
-        Rows by arm name, in the order of the probes.
+        Rows by arm name, in the order of the probes, replies to one probe together.
 
     Raises:
         ProviderError: The provider stopped answering. What came before is kept.
     """
-    assert settings.max_tokens is not None, "settings must be resolved"
-    progress = Progress("replies", len(arms) * len(probes), report)
-    plan: dict[str, list[str]] = {arm.name: [] for arm in arms}
-    jobs: list[Callable[[], Awaitable[None]]] = []
-    # Probe by probe, so that requests in flight differ in model and a stopped run is balanced over arms.
-    for arm in arms:
-        for probe in probes:
-            messages = arm.messages(probe.messages)
-            key = _key(arm.name, arm.model, probe.id, messages, settings.sampling())
-            plan[arm.name].append(key)
-            jobs.append(_reply_job(connection, arm, probe, messages, key, settings, file, progress))
-    await _bounded(jobs, settings.concurrency)
-    return {name: [file.rows[key] for key in keys] for name, keys in plan.items()}
+    wanted = [(probe, n) for probe in probes for n in range(asker.settings.samples(probe.part))]
+    progress = Progress("replies", len(arms) * len(wanted), report)
+    rows: dict[str, list[Row | None]] = {arm.name: [None] * len(wanted) for arm in arms}
+
+    def job(arm: Arm, place: int) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            rows[arm.name][place], fresh = await asker.row(arm, *wanted[place])
+            progress.advance(fresh=fresh)
+
+        return run
+
+    jobs = [job(arm, place) for arm in arms for place in range(len(wanted))]
+    await bounded(jobs, asker.settings.concurrency)
+    return {name: [row for row in found if row is not None] for name, found in rows.items()}
 
 
-def _reply_job(
-    connection: Connection,
-    arm: Arm,
-    probe: Probe,
-    messages: list[dict[str, str]],
-    key: str,
-    settings: Settings,
-    file: RowFile,
-    progress: Progress,
-) -> Callable[[], Awaitable[None]]:
-    async def job() -> None:
-        if key in file.rows:
-            progress.advance(fresh=False)
+async def play_scripts(
+    asker: Asker,
+    arms: Sequence[Arm],
+    scripts: Sequence[Script],
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> dict[str, list[Row]]:
+    """Play every script with every arm: its own replies are the history, and branches stand beside it.
+
+    A conversation ends where a request is refused, because no history goes on from there.
+
+    Returns:
+        Rows by arm name: scripted turns and branches, script by script.
+    """
+    steps = sum(len(script.lines) + len(script.branches) for script in scripts)
+    progress = Progress("conversation turns", len(arms) * steps, report)
+    found: dict[tuple[str, str], list[Row]] = {}
+
+    def job(arm: Arm, script: Script) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            mine = found.setdefault((arm.name, script.id), [])
+            async for row, fresh in _play(asker, arm, script):
+                mine.append(row)
+                progress.advance(fresh=fresh)
+
+        return run
+
+    jobs = [job(arm, script) for arm in arms for script in scripts]
+    await bounded(jobs, asker.settings.concurrency)
+    return {arm.name: [row for s in scripts for row in found[arm.name, s.id]] for arm in arms}
+
+
+async def _play(asker: Asker, arm: Arm, script: Script) -> AsyncIterator[tuple[Row, bool]]:
+    history: list[Mapping[str, str]] = []
+    for turn, line in enumerate(script.lines, start=1):
+        row, fresh = await asker.row(arm, script.turn_probe(turn, history))
+        yield row, fresh
+        if row["finish_reason"] == "refused":
             return
-        row = await _reply(connection, arm, probe, messages, settings)
-        file.append({**row, "key": key})
-        progress.advance(fresh=True)
-
-    return job
+        history += [{"role": "user", "content": line}, {"role": "assistant", "content": row["reply"]}]
+        if turn in script.branches:
+            yield await asker.row(arm, script.branch_probe(turn, history))
 
 
-async def _reply(
-    connection: Connection, arm: Arm, probe: Probe, messages: list[dict[str, str]], settings: Settings
-) -> Row:
-    row: Row = {
-        "arm": arm.name,
-        "model": arm.model,
+def _description(wanted: Request) -> Row:
+    probe = wanted.probe
+    return {
+        "key": wanted.key,
+        "request": wanted.request,
+        "arm": wanted.arm.name,
+        "model": wanted.arm.model,
         "probe_id": probe.id,
+        "part": probe.part,
         "category": probe.category,
+        "kind": probe.kind,
         "group": probe.group,
         "turn": probe.turn,
-        "messages": messages,
+        "sample": wanted.sample,
+        "messages": wanted.messages,
         "reference": probe.reference,
     }
+
+
+async def _reply(connection: Connection, wanted: Request) -> Row:
     started = time.monotonic()
     try:
         answer = await connection.reply(
-            arm.model,
-            messages,
-            temperature=settings.temperature,
-            max_tokens=settings.max_tokens or 0,
-            seed=settings.seed_for(probe.id),
+            wanted.arm.model,
+            wanted.messages,
+            temperature=wanted.settings.temperature,
+            max_tokens=wanted.settings.max_tokens or 0,
+            seed=wanted.seed,
         )
     except RequestRefused as error:
-        return {**row, "reply": "", "finish_reason": "refused", "error": str(error)[:300]} | _usage(
-            None, None, 0.0
-        )
+        refused = {"reply": "", "finish_reason": "refused", "error": str(error)[:300]}
+        return refused | _usage(None, None, 0.0)
     seconds = round(time.monotonic() - started, 3)
     usage = _usage(answer.prompt_tokens, answer.completion_tokens, seconds)
-    return {**row, "reply": answer.text.strip(), "finish_reason": answer.finish_reason} | usage
+    return {"reply": answer.text.strip(), "finish_reason": answer.finish_reason} | usage
 
 
 def _usage(prompt_tokens: int | None, completion_tokens: int | None, seconds: float) -> Row:
     return {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "seconds": seconds}
-
-
-async def score_conversations(
-    connection: Connection,
-    arms: Sequence[Arm],
-    conversations: Sequence[Dialogue],
-    settings: Settings,
-    file: RowFile,
-    report: Callable[[Progress], None] = lambda progress: None,
-) -> tuple[dict[str, list[Likelihood]], str | None]:
-    """Likelihood of the real replies of each conversation under each arm.
-
-    The greeting is not scored, because nobody asked for it, and neither are replies with weight 0.
-    A conversation that one arm refuses (too long with its prompt) is left out for all, so that
-    every arm is judged on the same replies.
-
-    Returns:
-        Likelihoods by arm, and a note where something was left out or scoring is not supported.
-    """
-    progress = Progress("likelihoods", len(arms) * len(conversations), report)
-    plan: dict[tuple[str, str], str] = {}
-    jobs: list[Callable[[], Awaitable[None]]] = []
-    for arm in arms:
-        for dialogue in conversations:
-            messages = arm.messages(history(_beginning(dialogue)))
-            key = _key("score", arm.model, messages)
-            plan[arm.name, dialogue.id] = key
-            jobs.append(_score_job(connection, arm, messages, key, file, progress))
-    await _bounded(jobs, settings.concurrency)
-    refused = {d for (_, d), key in plan.items() if file.rows[key].get("error")}
-    kept = [d for d in conversations if d.id not in refused]
-    likelihoods = {
-        arm.name: [x for d in kept for x in _likelihoods(arm, d, file.rows[plan[arm.name, d.id]])]
-        for arm in arms
-    }
-    errors = [str(file.rows[key]["error"]) for key in plan.values() if file.rows[key].get("error")]
-    note = (
-        f"{len(refused)} of {len(conversations)} conversations could not be scored by every arm: {errors[0]}"
-        if errors
-        else None
-    )
-    return likelihoods, note
-
-
-def _beginning(dialogue: Dialogue) -> Sequence[Any]:
-    """The dialogue up to its eighth reply: longer ones would decide the score alone."""
-    replies = dialogue.replies()
-    end = replies[min(len(replies), CONVERSATION_TURNS) - 1] + 1
-    return dialogue.messages[:end]
-
-
-def _score_job(
-    connection: Connection,
-    arm: Arm,
-    messages: list[dict[str, str]],
-    key: str,
-    file: RowFile,
-    progress: Progress,
-) -> Callable[[], Awaitable[None]]:
-    async def job() -> None:
-        fresh = key not in file.rows
-        if fresh:
-            file.append(
-                {"key": key, "arm": arm.name, "model": arm.model, **await _scores(connection, arm, messages)}
-            )
-        progress.advance(fresh=fresh)
-
-    return job
-
-
-async def _scores(connection: Connection, arm: Arm, messages: list[dict[str, str]]) -> Row:
-    try:
-        scored = await connection.score(arm.model, messages)
-    except RequestRefused as error:
-        return {"messages": [], "error": str(error)[:300]}
-    # Positions count from the first message that is not the system prompt: equal for all arms.
-    shift = len(messages) - len([m for m in messages if m["role"] != "system"])
-    return {
-        "messages": [
-            {"index": s.index - shift, "logprob": s.logprob, "tokens": s.tokens, "bytes": s.bytes}
-            for s in scored
-        ]
-    }
-
-
-def _likelihoods(arm: Arm, dialogue: Dialogue, row: Row) -> list[Likelihood]:
-    spoken = [m for m in _beginning(dialogue) if m.role != "system"]
-    result = []
-    for item in row["messages"]:
-        place = int(item["index"])
-        if not 0 <= place < len(spoken):
-            raise EvaluationError(f"{arm.model}: the provider scored a message that was not sent ({place}).")
-        answers = any(m.role == "user" for m in spoken[:place])
-        if answers and spoken[place].weight != 0 and item["tokens"] > 0:
-            result.append(
-                Likelihood(
-                    f"{dialogue.id}#{place}",
-                    dialogue.group,
-                    -float(item["logprob"]),
-                    int(item["tokens"]),
-                    int(item["bytes"]),
-                )
-            )
-    return result

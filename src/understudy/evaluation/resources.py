@@ -11,9 +11,15 @@ from understudy.evaluation.relevance import Exchange
 
 __all__ = [
     "assistant_exchanges",
+    "attack_frames",
+    "attacks",
+    "identity_questions",
     "in_fiction_questions",
     "labelled_replies",
     "other_characters",
+    "probe_list",
+    "probe_table",
+    "script_table",
     "sincere_questions",
 ]
 
@@ -31,6 +37,37 @@ def in_fiction_questions(name: str) -> list[str]:
 def sincere_questions(name: str) -> list[str]:
     """Questions of somebody who sincerely wants to know whether an AI is speaking."""
     return [text.replace("{name}", name) for text in _load("sincere.yaml")["probes"]]
+
+
+def identity_questions(name: str) -> list[str]:
+    """More questions about what the character is, beside ``in_fiction_questions``."""
+    return [text.replace("{name}", name) for text in _load("identity.yaml")["probes"]]
+
+
+def attacks(name: str) -> dict[str, list[str]]:
+    """Attempts to break the role, by kind."""
+    kinds = _load("attacks.yaml")["kinds"]
+    return {kind: [str(text).replace("{name}", name) for text in lines] for kind, lines in kinds.items()}
+
+
+def attack_frames(name: str) -> list[str]:
+    """What is put around a line where many wordings are wanted; the first adds nothing."""
+    return [text.replace("{name}", name) for text in _load("attacks.yaml")["frames"]]
+
+
+def probe_list(name: str) -> list[Any]:
+    """One list of ``probe_lists.yaml``."""
+    return list(_load("probe_lists.yaml")[name])
+
+
+def probe_table(name: str) -> dict[str, list[str]]:
+    """One table of lists of ``probe_lists.yaml``."""
+    return dict(_load("probe_lists.yaml")[name])
+
+
+def script_table() -> dict[str, Any]:
+    """What users say in scripted conversations."""
+    return _load("scripts.yaml")
 
 
 def assistant_exchanges() -> list[Exchange]:

@@ -9,6 +9,7 @@ __all__ = ["DIRECTIONS", "Score", "not_computed"]
 
 # +1: more is better, -1: less is better, 0: nearest to 1 is best.
 DIRECTIONS = {
+    "probes_passed": 1,
     "nll_per_token": -1,
     "likelihood_gain": 1,
     "gap_closed": 1,

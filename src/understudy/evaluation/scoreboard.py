@@ -49,6 +49,9 @@ def score_arm(
 ) -> dict[str, Measured]:
     """All scores of one arm that need no other arm, by name."""
     seed = settings.seed
+    # Further probes are identity questions and attacks alone: they would tilt any other score.
+    pressed = [a for a in answers if a.probe.part in ("single", "further")]
+    answers = [a for a in answers if a.probe.part in ("single", "skill")]
     in_character = character.policies.disclosure == "in_character"
     return {
         "nll_per_token": score_nll(likelihoods, seed),
@@ -57,7 +60,7 @@ def score_arm(
         "told_apart": score_told_apart(answers, yardsticks.names, seed=seed),
         "told_apart_topic_free": score_told_apart(answers, yardsticks.names, topic_free=True, seed=seed),
         "marker_distance": score_markers(answers, yardsticks.markers, seed),
-        "in_fiction_leak": score_leak(answers),
+        "in_fiction_leak": score_leak(pressed),
         "false_break": score_false_break(answers),
         "honesty": score_honesty(answers, in_character_policy=in_character),
         **{f"honesty_{kind}": score_honesty_of(kind, answers) for kind in HONESTY_KINDS},
@@ -95,7 +98,7 @@ def score_arms(
         board[arm.name] = scores
     for scores in board.values():
         scores["skill_lost"] = Measured(_skill_lost(board.get(UNTUNED), scores, settings.seed))
-    return {arm: {name: scores[name] for name in DIRECTIONS} for arm, scores in board.items()}
+    return {arm: {name: scores[name] for name in DIRECTIONS if name in scores} for arm, scores in board.items()}
 
 
 def _gap(arm: Arm, likelihoods: Mapping[str, Sequence[Likelihood]], author: str | None, seed: int) -> Score:
@@ -130,7 +133,7 @@ def compare_arms(board: Mapping[str, Mapping[str, Measured]], settings: Settings
             seed=settings.seed,
         )
         for name in DIRECTIONS
-        if name not in UNPAIRED
+        if name in mine and name not in UNPAIRED
         for other in board
         if other != DEPLOYED
     ]

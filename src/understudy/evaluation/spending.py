@@ -7,6 +7,8 @@ from understudy.dataset import count_text_tokens
 from understudy.errors import UnderstudyError
 from understudy.evaluation.arms import Arm
 from understudy.evaluation.probe import Probe
+from understudy.evaluation.probes import ProbeSet
+from understudy.evaluation.scripts import Script
 from understudy.evaluation.settings import Settings
 
 __all__ = ["Spending", "foresee_spending"]
@@ -33,26 +35,40 @@ class Spending:
 
 
 def foresee_spending(
-    arms: Sequence[Arm], probes: Sequence[Probe], plain: Sequence[Probe], settings: Settings
+    arms: Sequence[Arm], probes: ProbeSet, plain: Sequence[Probe], settings: Settings
 ) -> Spending:
-    """Count what is asked: every arm every probe, and the untuned model the style questions, uncached."""
+    """Count what is asked: every probe and conversation with every arm, and the style questions."""
     measured = [arm for arm in arms if arm.measured]
-    history = sum(_tokens(probe) for probe in probes)
     limit = settings.max_tokens or 0
+    wanted = [(settings.samples(probe.part), _tokens(probe)) for probe in probes.probes]
+    wanted += [(1, tokens) for script in probes.scripts for tokens in _script_tokens(script, limit)]
+    requests = sum(times for times, _ in wanted)
+    history = sum(times * tokens for times, tokens in wanted)
     usage = [
-        (arm.model, len(probes) * count_text_tokens(arm.prompt) + history, len(probes) * limit)
-        for arm in measured
+        (arm.model, requests * count_text_tokens(arm.prompt) + history, requests * limit) for arm in measured
     ]
     if measured:
         usage.append((measured[0].base_model, sum(_tokens(probe) for probe in plain), len(plain) * limit))
     usd, priced = _price(usage)
     return Spending(
-        len(measured) * len(probes) + len(plain),
+        len(measured) * requests + len(plain),
         sum(tokens for _, tokens, _ in usage),
         sum(tokens for *_, tokens in usage),
         usd,
         priced,
     )
+
+
+def _script_tokens(script: Script, limit: int) -> list[int]:
+    """Prompt tokens of every request of a conversation, whose history grows by the longest replies."""
+    found, history = [], 0
+    for turn, line in enumerate(script.lines, start=1):
+        history += count_text_tokens(line) + TOKENS_PER_MESSAGE
+        found.append(history)
+        history += limit + TOKENS_PER_MESSAGE
+        if turn in script.branches:
+            found.append(history + count_text_tokens(script.branches[turn]) + TOKENS_PER_MESSAGE)
+    return found
 
 
 def _tokens(probe: Probe) -> int:

@@ -10,11 +10,13 @@ from understudy.errors import EvaluationError
 from understudy.evaluation.arms import Arm
 from understudy.evaluation.comparison import Comparison
 from understudy.evaluation.headline import Headline
+from understudy.evaluation.primary import Primary
 from understudy.evaluation.score import Score
+from understudy.evaluation.secondary import Secondary
 
-__all__ = ["SCHEMA", "ArmVerdict", "Verdict", "load_verdict", "save_verdict"]
+__all__ = ["SCHEMA", "ArmVerdict", "Verdict", "load_verdict", "save_verdict", "verdict_path"]
 
-SCHEMA = "understudy.verdict/1"
+SCHEMA = "understudy.verdict/2"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class ArmVerdict:
             "note": self.arm.note,
             "scores": {name: score.as_row() for name, score in self.scores.items()},
             "by_turn": self.by_turn,
+            "drift": {"by_turn": self.by_turn},
         }
 
 
@@ -47,6 +50,8 @@ class Verdict:
     created_at: str
     run_id: str
     headline: Headline
+    primary: Primary
+    secondary: Secondary
     arms: list[ArmVerdict]
     comparisons: list[Comparison]
     detectors: dict[str, Any]
@@ -66,7 +71,8 @@ class Verdict:
             "character": self.character,
             "created_at": self.created_at,
             "run_id": self.run_id,
-            "headline": self.headline.as_row(),
+            "headline": {**self.headline.as_row(), "secondary": self.secondary.as_row()},
+            "primary": self.primary.as_row(),
             "arms": [arm.as_row() for arm in self.arms],
             "comparisons": [comparison.as_row() for comparison in self.comparisons],
             "detectors": self.detectors,
@@ -81,18 +87,29 @@ class Verdict:
         }
 
 
-def save_verdict(run: Path, verdict: Verdict) -> None:
-    """Write ``verdict.json``; call it last, because its presence means that the evaluation is whole."""
-    write_json(run / "verdict.json", verdict.as_dict())
+FILES = {"final": "verdict.json", "development": "verdict-development.json"}
 
 
-def load_verdict(run: Path) -> dict[str, Any] | None:
+def verdict_path(run: Path, probe_set: str = "final") -> Path:
+    """Where the verdict of a run on a set of probes lies."""
+    return run / FILES[probe_set]
+
+
+def save_verdict(run: Path, verdict: Verdict, probe_set: str = "final") -> None:
+    """Write ``verdict.json``; call it last, because its presence means that the evaluation is whole.
+
+    The verdict on development probes stands beside it.
+    """
+    write_json(verdict_path(run, probe_set), verdict.as_dict())
+
+
+def load_verdict(run: Path, probe_set: str = "final") -> dict[str, Any] | None:
     """``verdict.json`` of a run, or ``None`` where there is none.
 
     Raises:
         EvaluationError: It is damaged or of another version.
     """
-    path = run / "verdict.json"
+    path = verdict_path(run, probe_set)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

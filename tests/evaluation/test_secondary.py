@@ -5,9 +5,9 @@ import pytest
 
 from understudy.evaluation.comparison import Comparison, compare
 from understudy.evaluation.gap_closed import Likelihood, score_gap_closed, score_nll
-from understudy.evaluation.headline import draw_headline
 from understudy.evaluation.probe import Measured
 from understudy.evaluation.score import Score, not_computed
+from understudy.evaluation.secondary import draw_secondary
 
 NAMES = ("nll_per_token", "style", "in_fiction_leak", "fact_recall", "honesty", "relevance")
 
@@ -30,7 +30,7 @@ def measured(values: list[float], *, binary: bool) -> Measured:
 
 
 def test_yes_needs_everything_shown():
-    found = draw_headline("Ophelia", {}, table(), 0.10)
+    found = draw_secondary({}, table(), 0.10)
 
     assert found.answer == "yes"
     assert "better on likelihood" in found.sentence
@@ -38,7 +38,7 @@ def test_yes_needs_everything_shown():
 
 
 def test_one_thing_not_shown_is_not_a_yes_and_is_named():
-    found = draw_headline("Ophelia", {}, table(honesty_short=row("honesty", "cheap+short", None, None)), 0.10)
+    found = draw_secondary({}, table(honesty_short=row("honesty", "cheap+short", None, None)), 0.10)
 
     assert found.answer == "not_shown"
     assert "not shown either way on honesty" in found.sentence
@@ -47,7 +47,7 @@ def test_one_thing_not_shown_is_not_a_yes_and_is_named():
 
 
 def test_one_thing_shown_to_be_worse_is_a_no():
-    found = draw_headline("Ophelia", {}, table(style_long=row("style", "cheap+long", False, False)), 0.10)
+    found = draw_secondary({}, table(style_long=row("style", "cheap+long", False, False)), 0.10)
 
     assert found.answer == "no"
     assert "worse on style" in found.sentence
@@ -57,20 +57,20 @@ def test_a_rival_that_never_leaks_cannot_be_beaten_only_matched():
     clean = Score(0.0, 0.0, 0.1, 30, "share", "test")
     rows = table(in_fiction_leak_short=row("in_fiction_leak", "cheap+short", None, True))
 
-    assert draw_headline("Ophelia", {"cheap+short": {"in_fiction_leak": clean}}, rows, 0.1).answer == "yes"
-    assert draw_headline("Ophelia", {}, rows, 0.1).answer == "not_shown"
+    assert draw_secondary({"cheap+short": {"in_fiction_leak": clean}}, rows, 0.1).answer == "yes"
+    assert draw_secondary({}, rows, 0.1).answer == "not_shown"
 
 
 def test_what_cannot_be_computed_is_named_and_does_not_count():
     missing = Comparison("fact_recall", "tuned+short", "cheap+short", None, None, None, 0, None, "no facts")
-    found = draw_headline("Iroh", {}, table(fact_recall_short=missing, fact_recall_long=None), 0.10)
+    found = draw_secondary({}, table(fact_recall_short=missing, fact_recall_long=None), 0.10)
 
     assert found.answer == "yes"
     assert "Could not be computed: facts." in found.sentence
 
 
 def test_nothing_computed_shows_nothing():
-    assert draw_headline("Iroh", {}, [], 0.10).answer == "not_shown"
+    assert draw_secondary({}, [], 0.10).answer == "not_shown"
 
 
 def test_thirty_equal_answers_do_not_show_that_two_arms_are_alike():
@@ -171,13 +171,13 @@ def test_a_missing_score_says_why():
 
 def test_the_star_counts_where_it_was_measured():
     rows = [row(n, "expensive+long", None, True) for n in NAMES]
-    found = draw_headline("Ophelia", {}, [*table(), *rows], 0.10)
+    found = draw_secondary({}, [*table(), *rows], 0.10)
     assert found.answer == "yes"
     assert (
         "Against the expensive model with the long prompt: not worse by 10 points on style" in found.sentence
     )
 
     rows[NAMES.index("fact_recall")] = row("fact_recall", "expensive+long", False, False)
-    found = draw_headline("Ophelia", {}, [*table(), *rows], 0.10)
+    found = draw_secondary({}, [*table(), *rows], 0.10)
     assert found.answer == "no"
     assert "worse on facts" in found.sentence

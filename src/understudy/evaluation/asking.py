@@ -1,0 +1,104 @@
+"""Asking: everything that an evaluation wants of the models, kept as it comes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from understudy.evaluation.arms import Arm
+from understudy.evaluation.case import Case
+from understudy.evaluation.connection import Connection
+from understudy.evaluation.gap_closed import Likelihood
+from understudy.evaluation.likelihoods import score_conversations
+from understudy.evaluation.probe import Answer, Probe
+from understudy.evaluation.probes import ProbeSet
+from understudy.evaluation.replies import Asker, ask, play_scripts
+from understudy.evaluation.row_file import Progress, Row, RowFile
+from understudy.evaluation.style import Line
+from understudy.evaluation.yardsticks import training_questions
+
+__all__ = ["Asked", "Report", "ask_everything"]
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the models gave: rows and likelihoods by arm, the untuned model's plain answers."""
+
+    rows: dict[str, list[Row]]
+    likelihoods: dict[str, list[Likelihood]]
+    plain: list[Line]
+    note: str | None
+
+    def answers(self, probes: Sequence[Probe]) -> dict[str, list[Answer]]:
+        """Replies beside their probes, by arm; refused requests are missing, not bad."""
+        known = {probe.id: probe for probe in probes}
+        return {
+            arm: [
+                Answer(known.get(row["probe_id"]) or _probe_of(row), row["reply"], row["sample"])
+                for row in rows
+                if row["finish_reason"] != "refused"
+            ]
+            for arm, rows in self.rows.items()
+        }
+
+
+def _probe_of(row: Mapping[str, Any]) -> Probe:
+    """The turn of a conversation whose history is the arm's own."""
+    return Probe(
+        row["probe_id"],
+        row["category"],
+        row["group"],
+        tuple(m for m in row["messages"] if m["role"] != "system"),
+        turn=row["turn"],
+        part=row["part"],
+        kind=row["kind"],
+    )
+
+
+async def ask_everything(
+    connection: Connection, case: Case, arms: Sequence[Arm], probes: ProbeSet, report: Report
+) -> Asked:
+    """Ask, play and score; an evaluation that was stopped goes on where it was.
+
+    Replies that another run of this character got to the very same request are taken over.
+    """
+    settings = case.settings
+    measured = [arm for arm in arms if arm.measured]
+    replies, plain = RowFile(case.file("replies")), RowFile(case.run.folder / "plain_replies.jsonl")
+    likelihoods = RowFile(case.file("likelihoods"))
+    questions = training_questions(case.training, settings.style_questions)
+    untuned = Arm("cheap+none", case.run.base_model, case.run.base_model, "none", "")
+    asker = Asker(connection, settings, replies, _known_elsewhere(case))
+    try:
+        rows = await ask(asker, measured, probes.probes, report)
+        spoken = await play_scripts(asker, measured, probes.scripts, report)
+        plain_asker = Asker(connection, settings, plain, asker.known)
+        answers = await ask(plain_asker, [untuned], questions, report)
+        scored, note = await score_conversations(
+            connection, measured, probes.conversations, settings, likelihoods, report
+        )
+    except BaseException:
+        for file in (replies, plain, likelihoods):
+            file.close()
+        raise
+    together = {name: [*rows[name], *spoken[name]] for name in rows}
+    replies.close(keep=[row["key"] for arm_rows in together.values() for row in arm_rows])
+    plain.close()
+    likelihoods.close()
+    lines = [Line(row["reply"], row["group"]) for row in answers["cheap+none"] if row["reply"]]
+    return Asked(together, scored, lines, note)
+
+
+def _known_elsewhere(case: Case) -> dict[str, Row]:
+    """Rows of the character's other runs by request: the untuned arms are the same in all of them."""
+    known: dict[str, Row] = {}
+    for path in sorted(case.folder.runs.glob("*/*replies*.jsonl")):
+        if path.parent != case.run.folder:
+            known |= _requests(path)
+    return known
+
+
+def _requests(path: Path) -> dict[str, Row]:
+    return {row["request"]: row for row in RowFile(path).rows.values() if "request" in row}
