@@ -3,6 +3,7 @@
 import asyncio
 import platform
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,7 +19,7 @@ from understudy.evaluation.case import Case, open_case, sha256
 from understudy.evaluation.connection import Connection
 from understudy.evaluation.drift import measure_drift
 from understudy.evaluation.frozen_probes import FrozenProbes
-from understudy.evaluation.headline import draw_headline
+from understudy.evaluation.headline import Headline, draw_headline
 from understudy.evaluation.limits import list_limits
 from understudy.evaluation.looks import record_look
 from understudy.evaluation.pass_rules import RULES, Decision, PassRules
@@ -83,7 +84,15 @@ def evaluate(
     save_verdict(case.run.folder, verdict, case.settings.probe_set)
     if case.settings.probe_set == "final":
         refresh_seeds(folder.runs)
+        return _beside_other_seeds(verdict, load_verdict(run) or {})
     return verdict
+
+
+def _beside_other_seeds(verdict: Verdict, stored: Mapping[str, Any]) -> Verdict:
+    """The verdict as it was stored once the runs of other training seeds were known."""
+    primary = replace(verdict.primary, seeds=stored["primary"]["seeds"])
+    headline = Headline(stored["headline"]["answer"], stored["headline"]["sentence"])
+    return replace(verdict, primary=primary, headline=headline)
 
 
 def current_verdict(
