@@ -98,7 +98,9 @@ def score_arms(
         board[arm.name] = scores
     for scores in board.values():
         scores["skill_lost"] = Measured(_skill_lost(board.get(UNTUNED), scores, settings.seed))
-    return {arm: {name: scores[name] for name in DIRECTIONS if name in scores} for arm, scores in board.items()}
+    return {
+        arm: {name: scores[name] for name in DIRECTIONS if name in scores} for arm, scores in board.items()
+    }
 
 
 def _gap(arm: Arm, likelihoods: Mapping[str, Sequence[Likelihood]], author: str | None, seed: int) -> Score:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.atomic import write_jsonl
 from understudy.evaluation.arms import Arm
+from understudy.evaluation.asking import ask_arms, match_answers
 from understudy.evaluation.drift import measure_drift
 from understudy.evaluation.gap_closed import Likelihood, score_nll
+from understudy.evaluation.likelihoods import score_conversations
 from understudy.evaluation.probe import Answer, Measured
 from understudy.evaluation.probes import ProbeSet, build_probes
-from understudy.evaluation.replies import Progress, Row, RowFile, ask, score_conversations
+from understudy.evaluation.replies import Asker, ask
+from understudy.evaluation.row_file import Progress, Row, RowFile
 from understudy.evaluation.scoreboard import score_arm
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.style import Line
@@ -64,11 +67,7 @@ class Bench:
         boards: Board = {}
         turns = {}
         for arm in arms:
-            answers = [
-                Answer(probe, row["reply"])
-                for row, probe in zip(rows[arm.name], self.probes.probes, strict=True)
-                if row["finish_reason"] != "refused"
-            ]
+            answers = match_answers(rows[arm.name], self.probes.probes)
             boards[arm.name] = self._score(answers, likelihoods[arm.name])
             turns[arm.name] = measure_drift(answers, self.yardsticks.style).by_turn
         return Measures(boards, turns, note)
@@ -79,9 +78,10 @@ class Bench:
         connection = self.connect()
         replies, scores = RowFile(place / "replies.jsonl"), RowFile(place / "likelihoods.jsonl")
         try:
-            rows = await ask(connection, arms, self.probes.probes, self.settings, replies, report)
+            asker = Asker(connection, self.settings, replies)
+            rows = await ask_arms(asker, arms, self.probes, report)
             likelihoods, note = await score_conversations(
-                connection, arms, self.probes.conversations, self.settings, scores, report
+                asker, arms, self.probes.conversations, scores, report
             )
         finally:
             replies.close()
@@ -99,11 +99,21 @@ class Bench:
 
 
 def study_settings(material: Material, *, quick: bool = True, concurrency: int = 16) -> Settings:
-    """How much is asked of every cell; ``quick`` is half of what a verdict asks."""
-    settings = Settings(concurrency=concurrency, scored_conversations=120)
-    settings = settings.quick() if quick else settings
+    """How much is asked of every cell; ``quick`` is a third of what a verdict asks, once."""
+    settings = Settings(concurrency=concurrency)
+    if quick:
+        settings = replace(
+            settings,
+            probes=108,
+            replies_per_probe=1,
+            further=40,
+            skills=24,
+            scripts=4,
+            script_turns=8,
+            style_questions=50,
+        )
     real = [m.content for d in material.pool for m in d.messages if m.role == "assistant"]
-    return replace(settings.with_room_for(real))
+    return settings.with_room_for(real)
 
 
 def open_bench(
@@ -123,7 +133,7 @@ def open_bench(
         EvaluationError: Nothing can be asked.
         ProviderError: The base does not answer.
     """
-    probes = build_probes(material.character, material.pool, material.held_out, settings)
+    probes = build_probes(material.character, material.pool, material.held_out).asked(settings)
     write_jsonl(place / "probes.jsonl", probes.rows())
     lines = asyncio.run(_plain_lines(material, place, connect, base, settings, report))
     yardsticks = train_yardsticks(material.character, material.pool, lines, settings.seed)
@@ -137,7 +147,7 @@ async def _plain_lines(
     untuned = Arm("cheap+none", base, base, "none", "")
     file = RowFile(place / "plain_replies.jsonl")
     try:
-        rows = await ask(connect(), [untuned], questions, settings, file, report)
+        rows = await ask(Asker(connect(), settings, file), [untuned], questions, report)
     finally:
         file.close()
     return [Line(row["reply"], row["group"]) for row in rows["cheap+none"] if row["reply"]]
