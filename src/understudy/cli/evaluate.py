@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from understudy.client import Provider
     from understudy.evaluation import Settings
+    from understudy.evaluation.casting import Casting
     from understudy.folder import CharacterFolder
 
 __all__ = ["evaluate_command", "evaluate_showing_progress", "print_verdict"]
@@ -46,6 +47,17 @@ def evaluate_command(
         str | None,
         typer.Option(help="Expensive model to measure with the long prompt. Default: priced only."),
     ] = None,
+    wrong: Annotated[
+        str | None, typer.Option(help="Model tuned on another character, as negative control.")
+    ] = None,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="Another model in an arm: NAME=MODEL or NAME=MODEL@PROVIDER. Can be repeated."),
+    ] = None,
+    arm_key: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=VARIABLE: which environment variable holds the key of an arm's server."),
+    ] = None,
     provider: Annotated[
         str | None, typer.Option(help="openai, or base URL of another server. Default: this machine.")
     ] = None,
@@ -63,6 +75,7 @@ def evaluate_command(
     from dataclasses import replace
 
     from understudy.evaluation import Settings
+    from understudy.evaluation.casting import cast_from_flags
     from understudy.evaluation.verdict import verdict_path
     from understudy.folder import open_folder
 
@@ -73,8 +86,9 @@ def evaluate_command(
     settings = Settings(seed=seed, concurrency=concurrency, probe_set=name_of_set)
     settings = replace(settings, temperature=0.0) if greedy else settings
     settings = settings.quick() if quick else settings
+    casting = cast_from_flags(arm or [], arm_key or [], star=star, wrong=wrong)
     found, reused = evaluate_showing_progress(
-        folder, run_folder, settings, provider=provider, star=star, again=again, yes=yes
+        folder, run_folder, settings, provider=provider, casting=casting, again=again, yes=yes
     )
     said = "already evaluated ({}; --again to do it anew)" if reused else "Saved: {}"
     print(said.format(verdict_path(run_folder, settings.probe_set)), file=sys.stderr)
@@ -90,7 +104,7 @@ def evaluate_showing_progress(
     settings: Settings,
     *,
     provider: str | None = None,
-    star: str | None = None,
+    casting: Casting | None = None,
     again: bool = False,
     yes: bool = False,
 ) -> tuple[dict[str, Any], bool]:
@@ -100,25 +114,60 @@ def evaluate_showing_progress(
     from understudy.evaluation import OpenAIConnection, current_verdict, evaluate
     from understudy.folder import alone
 
-    found = None if again else current_verdict(folder, run, settings, star_model=star)
+    found = None if again else current_verdict(folder, run, settings, casting=casting)
     if found is not None:
         return found, True
     whose = resolve_provider(provider, allow_paid=provider is not None)
-    if whose.paid:
-        _ask(folder, run, settings, star, whose, yes)
+    others = _servers_of_arms(casting)
+    if whose.paid or any(other.paid for other in others.values()):
+        _ask(folder, run, settings, casting, whose, yes)
     try:
         with ProgressLine(sys.stderr) as line, alone(run, _say_waiting):
-            found = None if again else current_verdict(folder, run, settings, star_model=star)
+            found = None if again else current_verdict(folder, run, settings, casting=casting)
             if found is not None:
                 return found, True
             # What is measured is the model, not what the server does around it.
-            client = connect_async(whose).with_options(default_headers={"x-understudy-policies": "off"})
-            connection = OpenAIConnection(client)
-            verdict = evaluate(folder, run, connection, settings, star_model=star, report=line.show)
+            plainly = {"x-understudy-policies": "off"}
+            connection, *further = (
+                OpenAIConnection(connect_async(server).with_options(default_headers=plainly))
+                for server in (whose, *others.values())
+            )
+            verdict = evaluate(
+                folder,
+                run,
+                connection,
+                settings,
+                casting=casting,
+                elsewhere=dict(zip(others, further, strict=True)),
+                report=line.show,
+            )
     except KeyboardInterrupt:
         print("Stopped. Every reply so far is kept; the same command goes on from there.", file=sys.stderr)
         raise typer.Exit(130) from None
     return verdict.as_dict(), False
+
+
+def _servers_of_arms(casting: Casting | None) -> dict[str, Provider]:
+    """By arm, the server of a model that lives elsewhere. A flag named it, so it may cost money.
+
+    Raises:
+        ConfigError: A server is unknown, or the variable that should hold its key is empty.
+    """
+    import os
+
+    from understudy.client import resolve_provider
+    from understudy.errors import ConfigError
+
+    found = {}
+    for name, placement in (casting.placements if casting else {}).items():
+        if placement.provider is None:
+            continue
+        variable = placement.key_variable
+        if variable and not os.environ.get(variable):
+            raise ConfigError(f"--arm-key {name}={variable}: the environment variable {variable} is not set.")
+        key = os.environ.get(variable) if variable else None
+        found[name] = resolve_provider(placement.provider, allow_paid=True, api_key=key)
+    return found
 
 
 def _say_waiting() -> None:
@@ -173,7 +222,12 @@ def _refuse_stranger(run: Path, provider: str | None) -> None:
 
 
 def _ask(
-    folder: CharacterFolder, run: Path, settings: Settings, star: str | None, whose: Provider, yes: bool
+    folder: CharacterFolder,
+    run: Path,
+    settings: Settings,
+    casting: Casting | None,
+    whose: Provider,
+    yes: bool,
 ) -> None:
     """Say what it costs; spending needs a yes from a person.
 
@@ -183,7 +237,7 @@ def _ask(
     from understudy.cli.consent import ask_to_spend
     from understudy.evaluation import foresee
 
-    print(f"{whose.name}: {foresee(folder, run, settings, star)}", file=sys.stderr)
+    print(f"{whose.name}: {foresee(folder, run, settings, casting)}", file=sys.stderr)
     if not yes:
         ask_to_spend(whose.name, "Ask?")
 

@@ -132,9 +132,12 @@ def _evaluate(
 ) -> Document:
     from understudy.cli.evaluate import evaluate_showing_progress
     from understudy.evaluation import Settings
+    from understudy.evaluation.casting import Casting
 
     settings = Settings().quick() if quick else Settings()
-    verdict, reused = evaluate_showing_progress(folder, run, settings, provider=provider, star=star, yes=yes)
+    verdict, reused = evaluate_showing_progress(
+        folder, run, settings, provider=provider, casting=Casting(star=star), yes=yes
+    )
     if reused:
         _say("evaluate", "skipped: the verdict rests on this model, this data and these settings")
     else:

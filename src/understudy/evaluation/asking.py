@@ -14,10 +14,11 @@ from understudy.evaluation.probe import Answer, Probe
 from understudy.evaluation.probes import ProbeSet
 from understudy.evaluation.replies import Asker, ask, play_scripts
 from understudy.evaluation.row_file import Progress, Row, RowFile
+from understudy.evaluation.scores.skill import skill_probes
 from understudy.evaluation.style import Line
 from understudy.evaluation.yardsticks import training_questions
 
-__all__ = ["Asked", "Report", "ask_everything"]
+__all__ = ["Asked", "Report", "ask_arms", "ask_everything", "match_answers"]
 
 Report = Callable[[Progress], None]
 
@@ -32,16 +33,22 @@ class Asked:
     note: str | None
 
     def answers(self, probes: Sequence[Probe]) -> dict[str, list[Answer]]:
-        """Replies beside their probes, by arm; refused requests are missing, not bad."""
-        known = {probe.id: probe for probe in probes}
-        return {
-            arm: [
-                Answer(known.get(row["probe_id"]) or _probe_of(row), row["reply"], row["sample"])
-                for row in rows
-                if row["finish_reason"] != "refused"
-            ]
-            for arm, rows in self.rows.items()
-        }
+        """Replies beside their probes, by arm."""
+        return {arm: match_answers(rows, probes) for arm, rows in self.rows.items()}
+
+
+def match_answers(rows: Sequence[Row], probes: Sequence[Probe]) -> list[Answer]:
+    """Replies beside their probes; refused requests are missing, not bad.
+
+    Args:
+        probes: Of which these are replies; turns of conversations are found in the rows themselves.
+    """
+    known = {probe.id: probe for probe in (*probes, *skill_probes())}
+    return [
+        Answer(known.get(row["probe_id"]) or _probe_of(row), row["reply"], row["sample"])
+        for row in rows
+        if row["finish_reason"] != "refused"
+    ]
 
 
 def _probe_of(row: Mapping[str, Any]) -> Probe:
@@ -58,11 +65,19 @@ def _probe_of(row: Mapping[str, Any]) -> Probe:
 
 
 async def ask_everything(
-    connection: Connection, case: Case, arms: Sequence[Arm], probes: ProbeSet, report: Report
+    connection: Connection,
+    case: Case,
+    arms: Sequence[Arm],
+    probes: ProbeSet,
+    report: Report,
+    elsewhere: Mapping[str, Connection],
 ) -> Asked:
     """Ask, play and score; an evaluation that was stopped goes on where it was.
 
     Replies that another run of this character got to the very same request are taken over.
+
+    Args:
+        elsewhere: Connections of arms whose model another server has, by arm name.
     """
     settings = case.settings
     measured = [arm for arm in arms if arm.measured]
@@ -70,25 +85,30 @@ async def ask_everything(
     likelihoods = RowFile(case.file("likelihoods"))
     questions = training_questions(case.training, settings.style_questions)
     untuned = Arm("cheap+none", case.run.base_model, case.run.base_model, "none", "")
-    asker = Asker(connection, settings, replies, _known_elsewhere(case))
+    asker = Asker(connection, settings, replies, _known_elsewhere(case), elsewhere)
     try:
-        rows = await ask(asker, measured, probes.probes, report)
-        spoken = await play_scripts(asker, measured, probes.scripts, report)
-        plain_asker = Asker(connection, settings, plain, asker.known)
-        answers = await ask(plain_asker, [untuned], questions, report)
-        scored, note = await score_conversations(
-            connection, measured, probes.conversations, settings, likelihoods, report
-        )
+        rows = await ask_arms(asker, measured, probes, report)
+        answers = await ask(Asker(connection, settings, plain, asker.known), [untuned], questions, report)
+        scored, note = await score_conversations(asker, measured, probes.conversations, likelihoods, report)
     except BaseException:
         for file in (replies, plain, likelihoods):
             file.close()
         raise
-    together = {name: [*rows[name], *spoken[name]] for name in rows}
-    replies.close(keep=[row["key"] for arm_rows in together.values() for row in arm_rows])
+    replies.close(keep=[row["key"] for arm_rows in rows.values() for row in arm_rows])
     plain.close()
     likelihoods.close()
     lines = [Line(row["reply"], row["group"]) for row in answers["cheap+none"] if row["reply"]]
-    return Asked(together, scored, lines, note)
+    return Asked(rows, scored, lines, note)
+
+
+async def ask_arms(
+    asker: Asker, arms: Sequence[Arm], probes: ProbeSet, report: Report
+) -> dict[str, list[Row]]:
+    """Ask every arm the set's probes and general tasks, and play its conversations; rows by arm."""
+    skills = skill_probes()[: asker.settings.skills]
+    rows = await ask(asker, arms, [*probes.probes, *skills], report)
+    spoken = await play_scripts(asker, arms, probes.scripts, report)
+    return {name: [*rows[name], *spoken[name]] for name in rows}
 
 
 def _known_elsewhere(case: Case) -> dict[str, Row]:

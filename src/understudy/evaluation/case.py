@@ -1,6 +1,7 @@
 """Case: what is evaluated, and the hashes by which a verdict is known to be current."""
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +9,8 @@ from typing import Literal
 from understudy.character.character import Character, load_character
 from understudy.dataset import Manifest, load_manifest, split_dialogues
 from understudy.dialogue import Dialogue
+from understudy.evaluation.arms import Arm, build_arms
+from understudy.evaluation.casting import Casting
 from understudy.evaluation.frozen_probes import FrozenProbes, freeze_probes
 from understudy.evaluation.run_record import RunRecord, read_run
 from understudy.evaluation.settings import Settings
@@ -35,15 +38,16 @@ class Case:
     training: list[Dialogue]
     held_out: list[Dialogue]
     settings: Settings
-    star_model: str | None
+    casting: Casting
 
     def hashes(self) -> dict[str, str]:
         """Hashes of everything that goes in; equal ones mean that a verdict is current."""
+        casting = json.dumps(self.casting.as_row(), sort_keys=True)
         return {
             "character.yaml": sha256(self.folder.character.read_bytes()),
             "dialogues.jsonl": self.manifest.inputs.get("dialogues.jsonl", ""),
             "manifest.json": sha256((self.folder.dataset / "manifest.json").read_bytes()),
-            "models": sha256(f"{self.run.base_model}\n{self.run.tuned_model}\n{self.star_model}".encode()),
+            "models": sha256(f"{self.run.base_model}\n{self.run.tuned_model}\n{casting}".encode()),
             "settings": self.settings.sha256(),
             "program": sha256(b"".join(p.read_bytes() for p in _program_files())),
         }
@@ -53,13 +57,19 @@ class Case:
         name = self.settings.probe_set
         return freeze_probes(self.folder.probes, self.character, self.training, self.held_out, name)
 
+    def arms(self) -> list[Arm]:
+        """All arms, those that are only priced or not measured among them."""
+        taught = split_dialogues(self.folder, "training")
+        models = self.run.base_model, self.run.tuned_model
+        return build_arms(self.character, *models, casting=self.casting, training=taught)
+
     def file(self, stem: str, ending: str = "jsonl") -> Path:
         """A file of the run; those of the development set are named for it."""
         mark = "" if self.settings.probe_set == "final" else f"-{self.settings.probe_set}"
         return self.run.folder / f"{stem}{mark}.{ending}"
 
 
-def open_case(folder: CharacterFolder, run: Path, settings: Settings, star_model: str | None) -> Case:
+def open_case(folder: CharacterFolder, run: Path, settings: Settings, casting: Casting) -> Case:
     """Read everything that an evaluation of the run needs.
 
     Raises:
@@ -73,7 +83,7 @@ def open_case(folder: CharacterFolder, run: Path, settings: Settings, star_model
     real = [m.content for d in training for m in d.messages if m.role == "assistant"]
     character = load_character(folder.character)
     return Case(
-        folder, record, character, manifest, training, held_out, settings.with_room_for(real), star_model
+        folder, record, character, manifest, training, held_out, settings.with_room_for(real), casting
     )
 
 

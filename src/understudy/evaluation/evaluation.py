@@ -3,6 +3,7 @@
 import asyncio
 import platform
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -12,13 +13,14 @@ from typing import Any
 from understudy import __version__
 from understudy.atomic import write_jsonl
 from understudy.errors import EvaluationError
-from understudy.evaluation.arms import MINIATURE, Arm, build_arms
+from understudy.evaluation.arms import MINIATURE, Arm
 from understudy.evaluation.asking import Asked, Report, ask_everything
 from understudy.evaluation.case import Case, open_case, sha256
+from understudy.evaluation.casting import Casting
 from understudy.evaluation.connection import Connection
 from understudy.evaluation.drift import measure_drift
 from understudy.evaluation.frozen_probes import FrozenProbes
-from understudy.evaluation.headline import draw_headline
+from understudy.evaluation.headline import Headline, draw_headline
 from understudy.evaluation.limits import list_limits
 from understudy.evaluation.looks import record_look
 from understudy.evaluation.pass_rules import RULES, Decision, PassRules
@@ -53,7 +55,8 @@ def evaluate(
     connection: Connection,
     settings: Settings | None = None,
     *,
-    star_model: str | None = None,
+    casting: Casting | None = None,
+    elsewhere: Mapping[str, Connection] | None = None,
     report: Report = lambda progress: None,
 ) -> Verdict:
     """Compare the tuned model with the prompted one on held-out probes; write ``run/verdict.json``.
@@ -65,36 +68,46 @@ def evaluate(
 
     Args:
         connection: Where the models answer and score.
-        star_model: A model to measure as expensive+long; without one that arm is only priced.
+        casting: Models beside the run's own: a star for expensive+long, which is only priced without one, a
+            model tuned on another character as control, other models in any arm.
+        elsewhere: Where arms answer that the casting places on another server, by arm name.
 
     Raises:
         EvaluationError: The run has no model, or does not fit the dataset, the frozen probes were changed,
             or nothing can be asked.
         ProviderError: The provider stopped answering; what came is kept.
     """
-    case = open_case(folder, run, settings or Settings(), star_model)
+    case = open_case(folder, run, settings or Settings(), casting or Casting())
     frozen = case.freeze()
     probes = frozen.set.asked(case.settings)
     write_jsonl(case.file("probes"), probes.rows())
-    arms = build_arms(case.character, case.run.base_model, case.run.tuned_model, star_model)
-    asked = asyncio.run(ask_everything(connection, case, arms, probes, report))
+    arms = case.arms()
+    asked = asyncio.run(ask_everything(connection, case, arms, probes, report, elsewhere or {}))
     yardsticks = train_yardsticks(case.character, case.training, asked.plain, case.settings.seed)
     verdict = _judge(case, arms, frozen, probes, asked, yardsticks)
     save_verdict(case.run.folder, verdict, case.settings.probe_set)
     if case.settings.probe_set == "final":
         refresh_seeds(folder.runs)
+        return _beside_other_seeds(verdict, load_verdict(run) or {})
     return verdict
 
 
+def _beside_other_seeds(verdict: Verdict, stored: Mapping[str, Any]) -> Verdict:
+    """The verdict as it was stored once the runs of other training seeds were known."""
+    primary = replace(verdict.primary, seeds=stored["primary"]["seeds"])
+    headline = Headline(stored["headline"]["answer"], stored["headline"]["sentence"])
+    return replace(verdict, primary=primary, headline=headline)
+
+
 def current_verdict(
-    folder: CharacterFolder, run: Path, settings: Settings | None = None, *, star_model: str | None = None
+    folder: CharacterFolder, run: Path, settings: Settings | None = None, *, casting: Casting | None = None
 ) -> dict[str, Any] | None:
     """The run's verdict if nothing that it rests on has changed since, else ``None``."""
     settings = settings or Settings()
     found = load_verdict(run, settings.probe_set)
     if found is None:
         return None
-    case = open_case(folder, run, settings, star_model)
+    case = open_case(folder, run, settings, casting or Casting())
     known = found.get("hashes") or {}
     if not all(known.get(name) == digest for name, digest in case.hashes().items()):
         return None
@@ -102,12 +115,12 @@ def current_verdict(
 
 
 def foresee(
-    folder: CharacterFolder, run: Path, settings: Settings | None = None, star_model: str | None = None
+    folder: CharacterFolder, run: Path, settings: Settings | None = None, casting: Casting | None = None
 ) -> Spending:
     """What an evaluation would ask of a provider that charges. Asks nothing."""
-    case = open_case(folder, run, settings or Settings(), star_model)
+    case = open_case(folder, run, settings or Settings(), casting or Casting())
     probes = case.freeze().set.asked(case.settings)
-    arms = build_arms(case.character, case.run.base_model, case.run.tuned_model, star_model)
+    arms = case.arms()
     plain = training_questions(case.training, case.settings.style_questions)
     return foresee_spending(arms, probes, plain, case.settings)
 
@@ -237,15 +250,15 @@ def _arm_verdict(
     yardsticks: Yardsticks,
 ) -> ArmVerdict:
     if not arm.measured:
-        return ArmVerdict(arm, _count_tokens(arm), {}, [])
+        return ArmVerdict(arm, _count_tokens(arm), {}, None)
     scores = {name: measured.score for name, measured in board[arm.name].items()}
-    by_turn = measure_drift(answers[arm.name], yardsticks.style).by_turn
-    return ArmVerdict(arm, _prompt_tokens(arm, asked.rows), scores, by_turn)
+    drift = measure_drift(answers[arm.name], yardsticks.style)
+    return ArmVerdict(arm, _prompt_tokens(arm, asked.rows), scores, drift)
 
 
 def _prompt_tokens(arm: Arm, rows: Mapping[str, Sequence[Row]]) -> int | None:
     """Tokens of the system prompt, by the model's own count: with the prompt less without it."""
-    if not arm.prompt:
+    if not arm.prompt_text:
         return 0
     bare = {
         row["probe_id"]: row["prompt_tokens"]
@@ -273,7 +286,7 @@ def _share_tokenizer(model: str, counted: Collection[str]) -> bool:
 def _count_tokens(arm: Arm) -> int:
     from understudy.dataset import count_text_tokens
 
-    return count_text_tokens(arm.prompt)
+    return count_text_tokens(arm.prompt_text)
 
 
 def _seeds(case: Case) -> dict[str, int]:

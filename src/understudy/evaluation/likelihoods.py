@@ -9,8 +9,8 @@ from understudy.evaluation.arms import Arm
 from understudy.evaluation.candidates import history
 from understudy.evaluation.connection import Connection, RequestRefused
 from understudy.evaluation.gap_closed import Likelihood
+from understudy.evaluation.replies import Asker
 from understudy.evaluation.row_file import Progress, Row, RowFile, bounded, row_key
-from understudy.evaluation.settings import Settings
 
 __all__ = ["score_conversations"]
 
@@ -18,10 +18,9 @@ CONVERSATION_TURNS = 8
 
 
 async def score_conversations(
-    connection: Connection,
+    asker: Asker,
     arms: Sequence[Arm],
     conversations: Sequence[Dialogue],
-    settings: Settings,
     file: RowFile,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[dict[str, list[Likelihood]], str | None]:
@@ -42,8 +41,8 @@ async def score_conversations(
             messages = arm.messages(history(_beginning(dialogue)))
             key = row_key("score", arm.model, messages)
             plan[arm.name, dialogue.id] = key
-            jobs.append(_score_job(connection, arm, messages, key, file, progress))
-    await bounded(jobs, settings.concurrency)
+            jobs.append(_score_job(asker.connection_of(arm), arm, messages, key, file, progress))
+    await bounded(jobs, asker.settings.concurrency)
     refused = {d for (_, d), key in plan.items() if file.rows[key].get("error")}
     kept = [d for d in conversations if d.id not in refused]
     likelihoods = {
@@ -90,12 +89,14 @@ async def _scores(connection: Connection, arm: Arm, messages: list[dict[str, str
         scored = await connection.score(arm.model, messages)
     except RequestRefused as error:
         return {"messages": [], "error": str(error)[:300]}
-    # Positions count from the first message that is not the system prompt: equal for all arms.
-    shift = len(messages) - len([m for m in messages if m["role"] != "system"])
+    # Positions count from the conversation's first message: equal for all arms. What stands before it,
+    # examples too, is the arm's own.
+    shift = len(arm.messages(()))
     return {
         "messages": [
             {"index": s.index - shift, "logprob": s.logprob, "tokens": s.tokens, "bytes": s.bytes}
             for s in scored
+            if s.index >= shift
         ]
     }
 

@@ -63,7 +63,7 @@ class RelevanceMatcher:
         from sklearn.feature_extraction.text import TfidfVectorizer
 
         self.exchanges = list(exchanges)
-        self._kept: dict[tuple[str, ...], tuple[Floats, Floats]] = {}
+        self._kept: dict[str, tuple[Floats, Floats]] = {}
         self.groups = np.array([e.group for e in self.exchanges])
         questions = [e.question for e in self.exchanges]
         replies = [e.reply for e in self.exchanges]
@@ -120,11 +120,12 @@ class RelevanceMatcher:
 
     def _usual(self, questions: Sequence[str]) -> tuple[Floats, Floats]:
         """Mean and spread of each question's features with all training replies; kept for the next arm."""
-        key = tuple(questions)
-        if key not in self._kept:
-            features = self._features(questions, [e.reply for e in self.exchanges])
-            self._kept = {key: _mean_and_spread(features)}
-        return self._kept[key]
+        new = [question for question in dict.fromkeys(questions) if question not in self._kept]
+        if new:
+            means, spreads = _mean_and_spread(self._features(new, [e.reply for e in self.exchanges]))
+            self._kept |= dict(zip(new, zip(means, spreads, strict=True), strict=True))
+        kept = [self._kept[question] for question in questions]
+        return np.stack([mean for mean, _ in kept]), np.stack([spread for _, spread in kept])
 
     def compatibilities(self, questions: Sequence[str], replies: Sequence[str]) -> Floats:
         """Log-odds that each reply answers each question: questions × replies."""
@@ -149,9 +150,10 @@ class RelevanceMatcher:
         mine = [n for n, e in enumerate(self.exchanges) if not e.group.startswith("assistant/")]
         questions = [self.exchanges[n].question for n in mine]
         replies = [self.exchanges[n].reply for n in mine]
-        usual = self._features(questions, [e.reply for e in self.exchanges], own=self.groups[mine])
-        mean, spread = _mean_and_spread(usual)
-        own = (self._features(questions, replies, own=self.groups[mine]) - mean) / spread
+        hidden = self.groups[mine]
+        features = self._features(questions, [e.reply for e in self.exchanges], own=hidden)
+        mean, spread = _mean_and_spread(features)
+        own = (features[:, mine] - mean) / spread
         scores = self._joint.decision_function(own[range(len(mine)), range(len(mine))])
         table = self.compatibilities(rivals, replies)
         return [float(v) for v in (table < scores).mean(axis=0) + 0.5 * (table == scores).mean(axis=0)]

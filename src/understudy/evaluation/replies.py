@@ -40,7 +40,7 @@ class Request:
     @cached_property
     def request(self) -> str:
         sampling = {**self.settings.sampling(), "seed": self.seed}
-        return row_key(self.arm.model, self.messages, sampling)
+        return row_key(self.arm.model, self.arm.provider, self.messages, sampling)
 
     @property
     def key(self) -> str:
@@ -56,12 +56,18 @@ class Asker:
         settings: Settings,
         file: RowFile,
         known: Mapping[str, Row] | None = None,
+        elsewhere: Mapping[str, Connection] | None = None,
     ) -> None:
         assert settings.max_tokens is not None, "settings must be resolved"
         self.connection, self.settings, self.file = connection, settings, file
+        self.elsewhere = dict(elsewhere or {})
         self.known = dict(known or {})
         self.known.update({row["request"]: row for row in file.rows.values() if "request" in row})
         self._asking: dict[str, asyncio.Future[Row]] = {}
+
+    def connection_of(self, arm: Arm) -> Connection:
+        """Where the arm's model answers."""
+        return self.elsewhere.get(arm.name, self.connection)
 
     async def row(self, arm: Arm, probe: Probe, sample: int = 0) -> tuple[Row, bool]:
         """The row of one reply, and whether it was asked for now.
@@ -87,7 +93,7 @@ class Asker:
             return await asyncio.shield(self._asking[wanted.request]), False
         future = self._asking[wanted.request] = asyncio.get_running_loop().create_future()
         try:
-            said = await _reply(self.connection, wanted)
+            said = await _reply(self.connection_of(wanted.arm), wanted)
         except BaseException as fault:
             del self._asking[wanted.request]
             future.set_exception(fault if isinstance(fault, Exception) else ProviderError("Stopped."))

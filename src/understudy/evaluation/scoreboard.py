@@ -50,8 +50,8 @@ def score_arm(
     """All scores of one arm that need no other arm, by name."""
     seed = settings.seed
     # Further probes are identity questions and attacks alone: they would tilt any other score.
-    everything, answers = answers, [a for a in answers if a.probe.part == "single"]
-    pressed = [a for a in everything if a.probe.part in ("single", "further")]
+    pressed = [a for a in answers if a.probe.part in ("single", "further")]
+    answers = [a for a in answers if a.probe.part in ("single", "skill")]
     in_character = character.policies.disclosure == "in_character"
     return {
         "nll_per_token": score_nll(likelihoods, seed),
@@ -98,7 +98,9 @@ def score_arms(
         board[arm.name] = scores
     for scores in board.values():
         scores["skill_lost"] = Measured(_skill_lost(board.get(UNTUNED), scores, settings.seed))
-    return {arm: {n: scores[n] for n in DIRECTIONS if n in scores} for arm, scores in board.items()}
+    return {
+        arm: {name: scores[name] for name in DIRECTIONS if name in scores} for arm, scores in board.items()
+    }
 
 
 def _gap(arm: Arm, likelihoods: Mapping[str, Sequence[Likelihood]], author: str | None, seed: int) -> Score:

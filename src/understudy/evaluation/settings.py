@@ -28,6 +28,7 @@ class Settings:
     probes: int = 324
     replies_per_probe: int = 3
     further: int = 400
+    skills: int = 60
     scripts: int = 40
     script_turns: int = 16
     scored_conversations: int = 60
@@ -47,6 +48,7 @@ class Settings:
                 ("probes", self.probes, 1),
                 ("replies_per_probe", self.replies_per_probe, 1),
                 ("further", self.further, 0),
+                ("skills", self.skills, 0),
                 ("scripts", self.scripts, 0),
                 ("script_turns", self.script_turns, 1),
                 ("concurrency", self.concurrency, 1),
@@ -68,6 +70,7 @@ class Settings:
             probes=80,
             replies_per_probe=1,
             further=20,
+            skills=12,
             scripts=2,
             script_turns=4,
             scored_conversations=12,

@@ -9,6 +9,7 @@ from understudy.atomic import write_json
 from understudy.errors import EvaluationError
 from understudy.evaluation.arms import Arm
 from understudy.evaluation.comparison import Comparison
+from understudy.evaluation.drift import Drift
 from understudy.evaluation.headline import Headline
 from understudy.evaluation.primary import Primary
 from understudy.evaluation.score import Score
@@ -26,7 +27,7 @@ class ArmVerdict:
     arm: Arm
     prompt_tokens: int | None
     scores: dict[str, Score]
-    by_turn: list[dict[str, Any]]
+    drift: Drift | None
 
     def as_row(self) -> dict[str, Any]:
         values = asdict(self.arm)
@@ -37,8 +38,8 @@ class ArmVerdict:
             "measured": self.arm.measured,
             "note": self.arm.note,
             "scores": {name: score.as_row() for name, score in self.scores.items()},
-            "by_turn": self.by_turn,
-            "drift": {"by_turn": self.by_turn},
+            "by_turn": self.drift.by_turn if self.drift else [],
+            "drift": self.drift.as_row() if self.drift else None,
         }
 
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.atomic import write_jsonl
 from understudy.evaluation.arms import Arm
-from understudy.evaluation.asking import Asked
+from understudy.evaluation.asking import ask_arms, match_answers
 from understudy.evaluation.drift import measure_drift
 from understudy.evaluation.gap_closed import Likelihood, score_nll
 from understudy.evaluation.likelihoods import score_conversations
 from understudy.evaluation.probe import Answer, Measured
 from understudy.evaluation.probes import ProbeSet, build_probes
-from understudy.evaluation.replies import Asker, Progress, RowFile, ask, play_scripts
+from understudy.evaluation.replies import Asker, ask
+from understudy.evaluation.row_file import Progress, Row, RowFile
 from understudy.evaluation.scoreboard import score_arm
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.style import Line
@@ -62,28 +63,30 @@ class Bench:
         Raises:
             ProviderError: The provider stopped answering. What came before is kept.
         """
-        asked = asyncio.run(self._ask(arms, place, report))
+        rows, likelihoods, note = asyncio.run(self._ask(arms, place, report))
         boards: Board = {}
         turns = {}
-        for name, answers in asked.answers(self.probes.probes).items():
-            boards[name] = self._score(answers, asked.likelihoods[name])
-            turns[name] = measure_drift(answers, self.yardsticks.style).by_turn
-        return Measures(boards, turns, asked.note)
+        for arm in arms:
+            answers = match_answers(rows[arm.name], self.probes.probes)
+            boards[arm.name] = self._score(answers, likelihoods[arm.name])
+            turns[arm.name] = measure_drift(answers, self.yardsticks.style).by_turn
+        return Measures(boards, turns, note)
 
-    async def _ask(self, arms: Sequence[Arm], place: Path, report: Report) -> Asked:
+    async def _ask(
+        self, arms: Sequence[Arm], place: Path, report: Report
+    ) -> tuple[dict[str, list[Row]], dict[str, list[Likelihood]], str | None]:
         connection = self.connect()
         replies, scores = RowFile(place / "replies.jsonl"), RowFile(place / "likelihoods.jsonl")
         try:
             asker = Asker(connection, self.settings, replies)
-            rows = await ask(asker, arms, self.probes.probes, report)
-            spoken = await play_scripts(asker, arms, self.probes.scripts, report)
+            rows = await ask_arms(asker, arms, self.probes, report)
             likelihoods, note = await score_conversations(
-                connection, arms, self.probes.conversations, self.settings, scores, report
+                asker, arms, self.probes.conversations, scores, report
             )
         finally:
             replies.close()
             scores.close()
-        return Asked({name: [*rows[name], *spoken[name]] for name in rows}, likelihoods, [], note)
+        return rows, likelihoods, note
 
     def _score(self, answers: Sequence[Answer], likelihoods: Sequence[Likelihood]) -> dict[str, Measured]:
         scores = score_arm(answers, likelihoods, self.yardsticks, self.material.character, self.settings)
@@ -96,11 +99,21 @@ class Bench:
 
 
 def study_settings(material: Material, *, quick: bool = True, concurrency: int = 16) -> Settings:
-    """How much is asked of every cell; ``quick`` is half of what a verdict asks."""
-    settings = Settings(concurrency=concurrency, scored_conversations=120)
-    settings = settings.quick() if quick else settings
+    """How much is asked of every cell; ``quick`` is a third of what a verdict asks, once."""
+    settings = Settings(concurrency=concurrency)
+    if quick:
+        settings = replace(
+            settings,
+            probes=108,
+            replies_per_probe=1,
+            further=40,
+            skills=24,
+            scripts=4,
+            script_turns=8,
+            style_questions=50,
+        )
     real = [m.content for d in material.pool for m in d.messages if m.role == "assistant"]
-    return replace(settings.with_room_for(real))
+    return settings.with_room_for(real)
 
 
 def open_bench(

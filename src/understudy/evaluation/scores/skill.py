@@ -82,7 +82,8 @@ def skill_items() -> tuple[SkillItem, ...]:
 def skill_probes() -> list[Probe]:
     """The tasks as probes, each a family of its own."""
     return [
-        Probe(item.id, SKILL, item.id, ({"role": "user", "content": item.ask},)) for item in skill_items()
+        Probe(item.id, SKILL, item.id, ({"role": "user", "content": item.ask},), part="skill")
+        for item in skill_items()
     ]
 
 
