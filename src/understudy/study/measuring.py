@@ -12,27 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 from understudy.atomic import write_jsonl
 from understudy.evaluation.arms import Arm
+from understudy.dialogue import Dialogue
 from understudy.evaluation.asking import Asked
+from understudy.evaluation.candidates import CRISIS, exchanges
 from understudy.evaluation.drift import measure_drift
 from understudy.evaluation.gap_closed import Likelihood, score_nll
 from understudy.evaluation.likelihoods import score_conversations
+from understudy.evaluation.pass_rules import PassRules
+from understudy.evaluation.primary import Passed, measure_passed
 from understudy.evaluation.probe import Answer, Measured
 from understudy.evaluation.probes import ProbeSet, build_probes
 from understudy.evaluation.replies import Asker, Progress, RowFile, ask, play_scripts
 from understudy.evaluation.scoreboard import score_arm
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.style import Line
+from understudy.evaluation.thresholds import find_thresholds
 from understudy.evaluation.yardsticks import Yardsticks, train_yardsticks, training_questions
 from understudy.study.material import Material
 from understudy.study.measurement import Board
+from understudy.study.subset import nested_order
 
 if TYPE_CHECKING:
-    from understudy.evaluation import Connection
+    from understudy.evaluation import OpenAIConnection
 
 __all__ = ["Bench", "Measures", "arms_of", "open_bench", "study_settings"]
 
 Report = Callable[[Progress], None]
-Connect = Callable[[], "Connection"]
+Connect = Callable[[], "OpenAIConnection"]
+MOST_CONVERSATIONS = 120
 # Replies from the third of a conversation on, counted in messages after the system prompt.
 LATER_PLACE = 5
 
@@ -54,6 +61,7 @@ class Bench:
     settings: Settings
     probes: ProbeSet
     yardsticks: Yardsticks
+    rules: PassRules
     connect: Connect
 
     def measure(self, arms: Sequence[Arm], place: Path, report: Report = lambda progress: None) -> Measures:
@@ -83,10 +91,16 @@ class Bench:
         finally:
             replies.close()
             scores.close()
+            await connection.close()
         return Asked({name: [*rows[name], *spoken[name]] for name in rows}, likelihoods, [], note)
 
     def _score(self, answers: Sequence[Answer], likelihoods: Sequence[Likelihood]) -> dict[str, Measured]:
         scores = score_arm(answers, likelihoods, self.yardsticks, self.material.character, self.settings)
+        passed: dict[str, list[bool]] = {}
+        for answer, decision in zip(answers, self.rules.decide(answers), strict=True):
+            passed.setdefault(answer.probe.id, []).append(decision.passed)
+        shares = Passed({probe: sum(found) / len(found) for probe, found in passed.items()})
+        scores["probes_passed"] = measure_passed(shares, self.probes.probes)
         later = [item for item in likelihoods if int(item.id.rsplit("#", 1)[1]) >= LATER_PLACE]
         return {**scores, "nll_later": score_nll(later, self.settings.seed)}
 
@@ -96,11 +110,17 @@ class Bench:
 
 
 def study_settings(material: Material, *, quick: bool = True, concurrency: int = 16) -> Settings:
-    """How much is asked of every cell; ``quick`` is half of what a verdict asks."""
-    settings = Settings(concurrency=concurrency, scored_conversations=120)
-    settings = settings.quick() if quick else settings
+    """How much is asked of every cell: the development probes, which a choice may be made on.
+
+    ``quick`` asks each once and holds few conversations; otherwise as much as a verdict asks of them.
+    """
+    settings = Settings(
+        concurrency=concurrency, probe_set="development", scored_conversations=MOST_CONVERSATIONS
+    )
+    if quick:
+        settings = replace(settings, replies_per_probe=1, further=40, scripts=3, script_turns=8)
     real = [m.content for d in material.pool for m in d.messages if m.role == "assistant"]
-    return replace(settings.with_room_for(real))
+    return settings.with_room_for(real)
 
 
 def open_bench(
@@ -120,11 +140,20 @@ def open_bench(
         EvaluationError: Nothing can be asked.
         ProviderError: The base does not answer.
     """
-    probes = build_probes(material.character, material.pool, material.held_out).asked(settings)
+    probes = build_probes(material.character, material.pool, material.held_out, "development")
+    probes = replace(probes, conversations=_conversations(material)).asked(settings)
     write_jsonl(place / "probes.jsonl", probes.rows())
     lines = asyncio.run(_plain_lines(material, place, connect, base, settings, report))
     yardsticks = train_yardsticks(material.character, material.pool, lines, settings.seed)
-    return Bench(material, settings, probes, yardsticks, connect)
+    thresholds = find_thresholds(yardsticks.style, yardsticks.matcher)
+    rules = PassRules(material.character, yardsticks.sheet, thresholds)
+    return Bench(material, settings, probes, yardsticks, rules, connect)
+
+
+def _conversations(material: Material) -> tuple[Dialogue, ...]:
+    """Held-out dialogues in which somebody is answered, spread over categories and groups."""
+    answered = [d for d in material.held_out if d.category != CRISIS and next(exchanges(d), None)]
+    return tuple(nested_order(answered, seed=0))
 
 
 async def _plain_lines(
@@ -132,11 +161,12 @@ async def _plain_lines(
 ) -> list[Line]:
     questions = training_questions(material.pool, settings.style_questions)
     untuned = Arm("cheap+none", base, base, "none", "")
-    file = RowFile(place / "plain_replies.jsonl")
+    file, connection = RowFile(place / "plain_replies.jsonl"), connect()
     try:
-        rows = await ask(Asker(connect(), settings, file), [untuned], questions, report)
+        rows = await ask(Asker(connection, settings, file), [untuned], questions, report)
     finally:
         file.close()
+        await connection.close()
     return [Line(row["reply"], row["group"]) for row in rows["cheap+none"] if row["reply"]]
 
 

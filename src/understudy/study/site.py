@@ -20,7 +20,7 @@ from understudy.study.measurement import Measurement, load_measurement, save_mea
 
 if TYPE_CHECKING:
     from understudy.client.provider import Provider
-    from understudy.evaluation import Connection
+    from understudy.evaluation import OpenAIConnection
     from understudy.evaluation.replies import Progress
     from understudy.study.measuring import Bench
 
@@ -51,8 +51,11 @@ class Site:
         """The dialogues by side; read once."""
         return load_material(self.folder)
 
-    def connect(self) -> Connection:
-        """A connection of its own for each round of requests: clients do not outlive an event loop."""
+    def connect(self) -> OpenAIConnection:
+        """A connection of its own for each round of requests: clients do not outlive an event loop.
+
+        Whoever takes it closes it.
+        """
         from understudy.client import connect_async
         from understudy.evaluation import OpenAIConnection
 
@@ -90,7 +93,8 @@ class Site:
             return found
         place = self.place / plan.cell.name
         cell = write_cell(self.folder, place, plan)
-        trained = train_cell(cell, plan, self.provider, connect(self.provider), self.connect, on_event)
+        with connect(self.provider) as client:
+            trained = train_cell(cell, plan, self.provider, client, self.connect, on_event)
         began = time.monotonic()
         arms = arms_of(self.material, trained.model, plan.cell.base, self._prompts(plan))
         measures = bench.measure(arms, place, report)
