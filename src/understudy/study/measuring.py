@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.atomic import write_jsonl
-from understudy.evaluation.arms import Arm
 from understudy.dialogue import Dialogue
+from understudy.evaluation.arms import Arm
 from understudy.evaluation.asking import Asked
 from understudy.evaluation.candidates import CRISIS, exchanges
 from understudy.evaluation.drift import measure_drift
@@ -140,14 +140,25 @@ def open_bench(
         EvaluationError: Nothing can be asked.
         ProviderError: The base does not answer.
     """
-    probes = build_probes(material.character, material.pool, material.held_out, "development")
-    probes = replace(probes, conversations=_conversations(material)).asked(settings)
+    probes = _choose_probes(material, settings)
     write_jsonl(place / "probes.jsonl", probes.rows())
     lines = asyncio.run(_plain_lines(material, place, connect, base, settings, report))
     yardsticks = train_yardsticks(material.character, material.pool, lines, settings.seed)
     thresholds = find_thresholds(yardsticks.style, yardsticks.matcher)
     rules = PassRules(material.character, yardsticks.sheet, thresholds)
     return Bench(material, settings, probes, yardsticks, rules, connect)
+
+
+def _choose_probes(material: Material, settings: Settings) -> ProbeSet:
+    """Development probes, in each category as many as a final set has: a study needs the power."""
+    made = build_probes(material.character, material.pool, material.held_out, "development", one_in=1)
+    further = [probe for probe in made.probes if probe.part == "further"]
+    return replace(
+        made,
+        probes=(*made.single(), *further[: settings.further]),
+        scripts=tuple(s.first(settings.script_turns) for s in made.scripts[: settings.scripts]),
+        conversations=_conversations(material)[: settings.scored_conversations],
+    )
 
 
 def _conversations(material: Material) -> tuple[Dialogue, ...]:

@@ -35,7 +35,6 @@ class Site:
     """A study's folder with the character it is about and the provider that trains and answers.
 
     place: The study's own folder, below the character's. base: Whose plain answers style is told from.
-    prompts: Under which models are asked; a cell that was trained with the long one is asked with it too.
     """
 
     folder: CharacterFolder
@@ -44,7 +43,6 @@ class Site:
     base: str
     quick: bool = True
     concurrency: int = 16
-    prompts: tuple[str, ...] = ("short", "none")
 
     @cached_property
     def material(self) -> Material:
@@ -96,7 +94,7 @@ class Site:
         with connect(self.provider) as client:
             trained = train_cell(cell, plan, self.provider, client, self.connect, on_event)
         began = time.monotonic()
-        arms = arms_of(self.material, trained.model, plan.cell.base, self._prompts(plan))
+        arms = arms_of(self.material, trained.model, plan.cell.base, _prompts(plan.cell.system_prompt))
         measures = bench.measure(arms, place, report)
         measurement = Measurement(
             name=plan.cell.name,
@@ -130,8 +128,7 @@ class Site:
     def _shared(self, bench: Bench) -> list[Any]:
         """What all cells rest on besides their own plan."""
         where = [self.provider.name, self.provider.base_url]
-        rests_on = [self.material.hashes, self.material.recipe.as_dict(), bench.sha256(), self.prompts]
-        return [__version__, *rests_on, *where]
+        return [__version__, self.material.hashes, self.material.recipe.as_dict(), bench.sha256(), *where]
 
     def _fingerprint(self, bench: Bench, plan: CellPlan) -> str:
         from understudy.study.measuring import fingerprint
@@ -143,5 +140,7 @@ class Site:
         terms = [plan.terms.batch_size, plan.terms.teacher if plan.cell.method == "distillation" else None]
         return fingerprint(plan.cell.as_dict(), stages, terms, self._shared(bench))
 
-    def _prompts(self, plan: CellPlan) -> tuple[str, ...]:
-        return (*self.prompts, "long") if plan.cell.system_prompt == "full" else self.prompts
+
+def _prompts(trained: str) -> tuple[str, ...]:
+    """What a cell is asked under: the short prompt, and as it was trained where that is something else."""
+    return ("short", {"none": "none", "full": "long"}[trained]) if trained in ("none", "full") else ("short",)
