@@ -60,7 +60,7 @@ def curve_command(
     refuse_format(format_)
     folder = open_folder(name)
     whose = resolve_provider(provider, allow_paid=provider is not None)
-    site = Site(folder, folder.root / "curve", whose, base, quick=not full, prompts=("short",))
+    site = Site(folder, folder.root / "curve", whose, base, quick=not full)
     planned = plan_curve(
         site.material, Terms(steps, batch_size), base, tuple(range(1, seeds + 1)), _numbers(sizes)
     )

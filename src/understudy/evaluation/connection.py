@@ -98,6 +98,10 @@ class OpenAIConnection:
             for row in answer["messages"]
         ]
 
+    async def close(self) -> None:
+        """Let go of the client's sockets; it does not outlive the event loop that it was used in."""
+        await self.client.close()
+
     async def _send(self, request: Callable[[], Awaitable[Any]]) -> Any:
         """Send a request once; a more patient connection may send it again."""
         return await request()

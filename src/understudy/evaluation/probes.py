@@ -93,24 +93,27 @@ def build_probes(
     training: Sequence[Dialogue],
     held_out: Sequence[Dialogue],
     name: SetName = "final",
+    *,
+    one_in: int | None = None,
 ) -> ProbeSet:
     """Make one of the two sets. The same data give the same probes.
 
     Args:
         training: Everything the model may have seen.
         held_out: Dialogues that it has not: of the test split for the final set.
+        one_in: The set asks for one in so many of each category's number; default: 1, for development 3.
 
     Raises:
         EvaluationError: A group stands on both sides, or nothing at all can be asked.
     """
     _refuse_overlap(training, held_out)
     known = [m.content for d in training for m in d.messages if m.role == "user"]
-    mine = _divide(character, name)
+    mine, smaller = _divide(character, name), one_in or SMALLER[name]
     probes: list[Probe] = []
     dropped: dict[str, int] = {}
     short: dict[str, tuple[int, int]] = {}
     for category, tiers in list_candidates(character, held_out).items():
-        wanted = -(-CATEGORIES[category] // SMALLER[name])
+        wanted = -(-CATEGORIES[category] // smaller)
         fresh = [Tier(_unseen(mine.of(tier.probes), known, dropped), tier.share) for tier in tiers]
         chosen = _by_kind(fresh, wanted) if category == ROLE_BREAK else _draw(fresh, wanted)
         if len(chosen) < wanted:
@@ -118,7 +121,7 @@ def build_probes(
         probes += chosen
     taken = {p.group for p in probes}
     rest = [p for p in mine.of(further_candidates(character)) if p.group not in taken]
-    further = _spread(_unseen(rest, known, dropped), FURTHER // SMALLER[name])
+    further = _spread(_unseen(rest, known, dropped), FURTHER // smaller)
     scripts = write_scripts(character, [p for p in probes if p.kind in ("own", "listed")], name)
     conversations = _spread_dialogues([d for d in held_out if d.category != CRISIS])
     if not probes:
@@ -126,7 +129,7 @@ def build_probes(
     return ProbeSet(
         name,
         (*probes, *further),
-        scripts[: SCRIPTS // SMALLER[name]],
+        scripts[: SCRIPTS // smaller],
         conversations,
         dropped,
         tuple(_notes(character, probes, short, dropped)),

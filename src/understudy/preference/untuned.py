@@ -13,7 +13,7 @@ from typing import Any
 from understudy.dataset.disclaimer import find_disclaimer
 from understudy.dataset.near_duplicate import are_similar, normalize_line, shingles
 from understudy.dialogue.preference import Preference, load_preferences, preference_id, save_preferences
-from understudy.evaluation import Connection
+from understudy.evaluation import Connection, OpenAIConnection
 from understudy.evaluation.connection import RequestRefused
 from understudy.evaluation.replies import Progress, RowFile
 from understudy.folder import alone
@@ -86,6 +86,9 @@ async def _ask_missing(
                 group.create_task(work())
     except BaseExceptionGroup as faults:
         raise faults.exceptions[0] from None
+    finally:
+        if isinstance(way, OpenAIConnection):
+            await way.close()
 
 
 async def _reply(plan: PreferencePlan, connection: Connection, question: Question) -> str:

@@ -99,7 +99,6 @@ def _is_a_prompt_needed(study: Figures) -> StudyAnswer:
         if own and own[0] in cell["effects"]:
             words = compare_in_words(cell["effects"][own[0]], "the baseline under the short prompt")
             found.append(_sentence(f"Asked under {own[1]}, as it was trained,", words))
-    found.append(_by_prompt(study))
     return StudyAnswer(question, MEASURED, _full(found))
 
 
@@ -208,17 +207,6 @@ def _hardly(scores: Figures) -> str:
     """Plain words for a floor that both can share: then a comparison says little."""
     row = scores.get("fact_recall")
     return " It hardly ever knows them." if row and row["value"] is not None and row["value"] < HARDLY else ""
-
-
-def _by_prompt(study: Figures) -> str:
-    """The baseline under each prompt that it was asked under."""
-    names = {DEPLOYED: "the short prompt", "tuned+none": "no prompt"}
-    pieces = [
-        f"{_value('style', row['style'])} under {words}"
-        for arm, words in names.items()
-        if "style" in (row := _scores(study, "baseline", arm))
-    ]
-    return f"Style of the baseline: {', '.join(pieces)}." if len(pieces) > 1 else ""
 
 
 def _turns(study: Figures) -> str:

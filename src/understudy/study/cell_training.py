@@ -20,7 +20,7 @@ from understudy.study.cell_plan import FEWEST_PAIRS, CellPlan, Stage
 if TYPE_CHECKING:
     from openai import OpenAI
 
-    from understudy.evaluation import Connection
+    from understudy.evaluation import OpenAIConnection
 
 __all__ = ["TrainedCell", "train_cell"]
 
@@ -46,7 +46,7 @@ def train_cell(
     plan: CellPlan,
     provider: Provider,
     client: OpenAI,
-    connection: Callable[[], Connection],
+    connection: Callable[[], OpenAIConnection],
     on_event: EventHandler = lambda event: None,
 ) -> TrainedCell:
     """Train a cell. What was trained before, also in part or at a server that went on meanwhile, is used.
@@ -97,7 +97,7 @@ def _settings(
     stage: Stage,
     model: str,
     provider: Provider,
-    connection: Callable[[], Connection],
+    connection: Callable[[], OpenAIConnection],
 ) -> TrainingSettings:
     common: dict[str, Any] = {
         "base_model": model,
@@ -122,7 +122,7 @@ def _write_pairs(
     plan: CellPlan,
     stage: Stage,
     provider: Provider,
-    connection: Callable[[], Connection],
+    connection: Callable[[], OpenAIConnection],
 ) -> int:
     """Write ``dataset/preferences.jsonl``: the cell's lines, each preferred to the untuned model's own.
 

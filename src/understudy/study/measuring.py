@@ -11,29 +11,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.atomic import write_jsonl
+from understudy.dialogue import Dialogue
 from understudy.evaluation.arms import Arm
-from understudy.evaluation.asking import ask_arms, match_answers
+from understudy.evaluation.asking import Asked, ask_arms
+from understudy.evaluation.candidates import CRISIS, exchanges
 from understudy.evaluation.drift import measure_drift
 from understudy.evaluation.gap_closed import Likelihood, score_nll
 from understudy.evaluation.likelihoods import score_conversations
+from understudy.evaluation.pass_rules import PassRules
+from understudy.evaluation.primary import Passed, measure_passed
 from understudy.evaluation.probe import Answer, Measured
 from understudy.evaluation.probes import ProbeSet, build_probes
-from understudy.evaluation.replies import Asker, ask
-from understudy.evaluation.row_file import Progress, Row, RowFile
+from understudy.evaluation.replies import Asker, Progress, RowFile, ask
 from understudy.evaluation.scoreboard import score_arm
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.style import Line
+from understudy.evaluation.thresholds import find_thresholds
 from understudy.evaluation.yardsticks import Yardsticks, train_yardsticks, training_questions
 from understudy.study.material import Material
 from understudy.study.measurement import Board
+from understudy.study.subset import nested_order
 
 if TYPE_CHECKING:
-    from understudy.evaluation import Connection
+    from understudy.evaluation import OpenAIConnection
 
 __all__ = ["Bench", "Measures", "arms_of", "open_bench", "study_settings"]
 
 Report = Callable[[Progress], None]
-Connect = Callable[[], "Connection"]
+Connect = Callable[[], "OpenAIConnection"]
+MOST_CONVERSATIONS = 120
 # Replies from the third of a conversation on, counted in messages after the system prompt.
 LATER_PLACE = 5
 
@@ -55,6 +61,7 @@ class Bench:
     settings: Settings
     probes: ProbeSet
     yardsticks: Yardsticks
+    rules: PassRules
     connect: Connect
 
     def measure(self, arms: Sequence[Arm], place: Path, report: Report = lambda progress: None) -> Measures:
@@ -63,18 +70,15 @@ class Bench:
         Raises:
             ProviderError: The provider stopped answering. What came before is kept.
         """
-        rows, likelihoods, note = asyncio.run(self._ask(arms, place, report))
+        asked = asyncio.run(self._ask(arms, place, report))
         boards: Board = {}
         turns = {}
-        for arm in arms:
-            answers = match_answers(rows[arm.name], self.probes.probes)
-            boards[arm.name] = self._score(answers, likelihoods[arm.name])
-            turns[arm.name] = measure_drift(answers, self.yardsticks.style).by_turn
-        return Measures(boards, turns, note)
+        for name, answers in asked.answers(self.probes.probes).items():
+            boards[name] = self._score(answers, asked.likelihoods[name])
+            turns[name] = measure_drift(answers, self.yardsticks.style).by_turn
+        return Measures(boards, turns, asked.note)
 
-    async def _ask(
-        self, arms: Sequence[Arm], place: Path, report: Report
-    ) -> tuple[dict[str, list[Row]], dict[str, list[Likelihood]], str | None]:
+    async def _ask(self, arms: Sequence[Arm], place: Path, report: Report) -> Asked:
         connection = self.connect()
         replies, scores = RowFile(place / "replies.jsonl"), RowFile(place / "likelihoods.jsonl")
         try:
@@ -86,10 +90,16 @@ class Bench:
         finally:
             replies.close()
             scores.close()
-        return rows, likelihoods, note
+            await connection.close()
+        return Asked(rows, likelihoods, [], note)
 
     def _score(self, answers: Sequence[Answer], likelihoods: Sequence[Likelihood]) -> dict[str, Measured]:
         scores = score_arm(answers, likelihoods, self.yardsticks, self.material.character, self.settings)
+        passed: dict[str, list[bool]] = {}
+        for answer, decision in zip(answers, self.rules.decide(answers), strict=True):
+            passed.setdefault(answer.probe.id, []).append(decision.passed)
+        shares = Passed({probe: sum(found) / len(found) for probe, found in passed.items()})
+        scores["probes_passed"] = measure_passed(shares, self.probes.probes)
         later = [item for item in likelihoods if int(item.id.rsplit("#", 1)[1]) >= LATER_PLACE]
         return {**scores, "nll_later": score_nll(later, self.settings.seed)}
 
@@ -99,19 +109,15 @@ class Bench:
 
 
 def study_settings(material: Material, *, quick: bool = True, concurrency: int = 16) -> Settings:
-    """How much is asked of every cell; ``quick`` is a third of what a verdict asks, once."""
-    settings = Settings(concurrency=concurrency)
+    """How much is asked of every cell: the development probes, which a choice may be made on.
+
+    ``quick`` asks each once and holds few conversations; otherwise as much as a verdict asks of them.
+    """
+    settings = Settings(
+        concurrency=concurrency, probe_set="development", scored_conversations=MOST_CONVERSATIONS
+    )
     if quick:
-        settings = replace(
-            settings,
-            probes=108,
-            replies_per_probe=1,
-            further=40,
-            skills=24,
-            scripts=4,
-            script_turns=8,
-            style_questions=50,
-        )
+        settings = replace(settings, replies_per_probe=1, further=40, scripts=3, script_turns=8)
     real = [m.content for d in material.pool for m in d.messages if m.role == "assistant"]
     return settings.with_room_for(real)
 
@@ -133,11 +139,31 @@ def open_bench(
         EvaluationError: Nothing can be asked.
         ProviderError: The base does not answer.
     """
-    probes = build_probes(material.character, material.pool, material.held_out).asked(settings)
+    probes = _choose_probes(material, settings)
     write_jsonl(place / "probes.jsonl", probes.rows())
     lines = asyncio.run(_plain_lines(material, place, connect, base, settings, report))
     yardsticks = train_yardsticks(material.character, material.pool, lines, settings.seed)
-    return Bench(material, settings, probes, yardsticks, connect)
+    thresholds = find_thresholds(yardsticks.style, yardsticks.matcher)
+    rules = PassRules(material.character, yardsticks.sheet, thresholds)
+    return Bench(material, settings, probes, yardsticks, rules, connect)
+
+
+def _choose_probes(material: Material, settings: Settings) -> ProbeSet:
+    """Development probes, in each category as many as a final set has: a study needs the power."""
+    made = build_probes(material.character, material.pool, material.held_out, "development", one_in=1)
+    further = [probe for probe in made.probes if probe.part == "further"]
+    return replace(
+        made,
+        probes=(*made.single(), *further[: settings.further]),
+        scripts=tuple(s.first(settings.script_turns) for s in made.scripts[: settings.scripts]),
+        conversations=_conversations(material)[: settings.scored_conversations],
+    )
+
+
+def _conversations(material: Material) -> tuple[Dialogue, ...]:
+    """Held-out dialogues in which somebody is answered, spread over categories and groups."""
+    answered = [d for d in material.held_out if d.category != CRISIS and next(exchanges(d), None)]
+    return tuple(nested_order(answered, seed=0))
 
 
 async def _plain_lines(
@@ -145,11 +171,12 @@ async def _plain_lines(
 ) -> list[Line]:
     questions = training_questions(material.pool, settings.style_questions)
     untuned = Arm("cheap+none", base, base, "none", "")
-    file = RowFile(place / "plain_replies.jsonl")
+    file, connection = RowFile(place / "plain_replies.jsonl"), connect()
     try:
-        rows = await ask(Asker(connect(), settings, file), [untuned], questions, report)
+        rows = await ask(Asker(connection, settings, file), [untuned], questions, report)
     finally:
         file.close()
+        await connection.close()
     return [Line(row["reply"], row["group"]) for row in rows["cheap+none"] if row["reply"]]
 
 

@@ -20,7 +20,7 @@ from understudy.study.measurement import Measurement, load_measurement, save_mea
 
 if TYPE_CHECKING:
     from understudy.client.provider import Provider
-    from understudy.evaluation import Connection
+    from understudy.evaluation import OpenAIConnection
     from understudy.evaluation.replies import Progress
     from understudy.study.measuring import Bench
 
@@ -35,7 +35,6 @@ class Site:
     """A study's folder with the character it is about and the provider that trains and answers.
 
     place: The study's own folder, below the character's. base: Whose plain answers style is told from.
-    prompts: Under which models are asked; a cell that was trained with the long one is asked with it too.
     """
 
     folder: CharacterFolder
@@ -44,15 +43,17 @@ class Site:
     base: str
     quick: bool = True
     concurrency: int = 16
-    prompts: tuple[str, ...] = ("short", "none")
 
     @cached_property
     def material(self) -> Material:
         """The dialogues by side; read once."""
         return load_material(self.folder)
 
-    def connect(self) -> Connection:
-        """A connection of its own for each round of requests: clients do not outlive an event loop."""
+    def connect(self) -> OpenAIConnection:
+        """A connection of its own for each round of requests: clients do not outlive an event loop.
+
+        Whoever takes it closes it.
+        """
         from understudy.client import connect_async
         from understudy.evaluation import OpenAIConnection
 
@@ -90,9 +91,10 @@ class Site:
             return found
         place = self.place / plan.cell.name
         cell = write_cell(self.folder, place, plan)
-        trained = train_cell(cell, plan, self.provider, connect(self.provider), self.connect, on_event)
+        with connect(self.provider) as client:
+            trained = train_cell(cell, plan, self.provider, client, self.connect, on_event)
         began = time.monotonic()
-        arms = arms_of(self.material, trained.model, plan.cell.base, self._prompts(plan))
+        arms = arms_of(self.material, trained.model, plan.cell.base, _prompts(plan.cell.system_prompt))
         measures = bench.measure(arms, place, report)
         measurement = Measurement(
             name=plan.cell.name,
@@ -126,8 +128,7 @@ class Site:
     def _shared(self, bench: Bench) -> list[Any]:
         """What all cells rest on besides their own plan."""
         where = [self.provider.name, self.provider.base_url]
-        rests_on = [self.material.hashes, self.material.recipe.as_dict(), bench.sha256(), self.prompts]
-        return [__version__, *rests_on, *where]
+        return [__version__, self.material.hashes, self.material.recipe.as_dict(), bench.sha256(), *where]
 
     def _fingerprint(self, bench: Bench, plan: CellPlan) -> str:
         from understudy.study.measuring import fingerprint
@@ -139,5 +140,7 @@ class Site:
         terms = [plan.terms.batch_size, plan.terms.teacher if plan.cell.method == "distillation" else None]
         return fingerprint(plan.cell.as_dict(), stages, terms, self._shared(bench))
 
-    def _prompts(self, plan: CellPlan) -> tuple[str, ...]:
-        return (*self.prompts, "long") if plan.cell.system_prompt == "full" else self.prompts
+
+def _prompts(trained: str) -> tuple[str, ...]:
+    """What a cell is asked under: the short prompt, and as it was trained where that is something else."""
+    return ("short", {"none": "none", "full": "long"}[trained]) if trained in ("none", "full") else ("short",)
