@@ -16,7 +16,7 @@ from understudy.errors import ConfigError, EvaluationError
 from understudy.folder import CharacterFolder
 from understudy.report import build_report
 
-VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use"}
+VOID = {"wbr", "meta", "link", "img", "br", "hr", "input", "path", "use"}
 
 
 class Outline(HTMLParser):
