@@ -236,6 +236,11 @@ def with_primary(found: dict[str, Any]) -> dict[str, Any]:
     }
     found["probes"] |= {"set": "final", "looks": 1, "frozen_at": "2026-11-23T05:40:00Z"}
     found["settings"]["margin"] = 0.075
+    found["headline"]["secondary"] = {
+        "answer": "yes",
+        "sentence": "Better than the untuned model in style and facts.",
+        "rule": "Differences clear of zero.",
+    }
     return found
 
 

@@ -159,7 +159,7 @@ def test_a_conversation_is_shown_whole_with_each_arms_own_history(open_page):
     page = open_page()
     page.get_by_role("button", name="Scripted conversations").click()
     assert page.locator(".probe").count() == 1
-    assert "A conversation of 21 turns" in page.locator(".probe h3").inner_text()
+    assert "A conversation of 16 turns, 5 questions beside it" in page.locator(".probe h3").inner_text()
     assert page.locator(".turn").count() == 21
     assert page.locator(".aside-turn").count() == 5
     last = page.locator(".probe dl").last.inner_text()

@@ -16,7 +16,7 @@ from understudy.errors import ConfigError, EvaluationError
 from understudy.folder import CharacterFolder
 from understudy.report import build_report
 
-VOID = {"meta", "link", "img", "br", "hr", "input", "path", "use"}
+VOID = {"wbr", "meta", "link", "img", "br", "hr", "input", "path", "use"}
 
 
 class Outline(HTMLParser):
@@ -145,6 +145,7 @@ def test_the_primary_endpoint_is_drawn_with_its_margin_before_anything_else(page
     assert "one-sided lower bound -6.4: not inferior by the margin" in banner
     assert "training seed 2: -5.0 points" in banner
     assert "margin −7.5" in banner
+    assert "described only:</strong> Better than the untuned model in style and facts." in banner
     assert "324 probes passed in 211 families, 3 replies each" in banner
     assert "would show it with probability 87%; 80% would need 271 probes" in banner
 

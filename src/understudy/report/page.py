@@ -44,6 +44,7 @@ def render_page(content: Content, *, fingerprint: str) -> str:
         "more": more,
         "primary": content.primary,
         "rule": (content.verdict.get("headline") or {}).get("rule"),
+        "secondary": (content.verdict.get("headline") or {}).get("secondary") or {},
         "margin": content.sheet.margin,
         "figures": content.figures,
         "cost_line": next(iter(content.cost.get("answers") or []), ""),
@@ -52,7 +53,11 @@ def render_page(content: Content, *, fingerprint: str) -> str:
         "margin_points": f"{100 * (content.primary.get('margin') or content.sheet.margin or 0):g}",
         "shown_arms": [(name, colour_name(name)) for name in _shown_arms(content.sheet)],
         "own_history": any(arm.get("drift") for arm in content.sheet.arms),
-        "drifts": {arm["name"]: arm["drift"] for arm in content.sheet.arms if arm.get("drift")},
+        "drifts": {
+            arm["name"]: arm["drift"]
+            for arm in content.sheet.arms
+            if (arm.get("drift") or {}).get("survival")
+        },
         "waiting": next(
             (arm["latency"] for arm in content.cost.get("arms") or [] if arm.get("latency")), None
         ),

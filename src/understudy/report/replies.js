@@ -103,7 +103,9 @@
     var turn = item.x[0].t > 1 && alone ? ", turn " + item.x[0].t : "";
     var kind = item.k ? ", " + item.k.replace(/_/g, " ") : "";
     title.appendChild(make("span", "tag", item.title + kind + turn));
-    title.appendChild(make("span", "question", alone ? item.x[0].q : "A conversation of " + item.x.length + " turns"));
+    var beside = item.x.filter(function (exchange) { return exchange.a; }).length;
+    var length = "A conversation of " + (item.x.length - beside) + " turns" + (beside ? ", " + beside + " questions beside it" : "");
+    title.appendChild(make("span", "question", alone ? item.x[0].q : length));
     article.appendChild(title);
     if (item.b) {
       var before = make("details", "before");
@@ -166,7 +168,8 @@
     place.textContent = "";
     now.forEach(function (item) { place.appendChild(drawItem(item)); });
     if (!found.length) { place.appendChild(make("p", "empty", "Nothing here fits these choices.")); }
-    status.textContent = found.length ? (before + 1) + " to " + (before + now.length) + " of " + found.length : "None";
+    var span = now.length > 1 ? (before + 1) + " to " + (before + now.length) : String(before + 1);
+    status.textContent = found.length ? span + " of " + found.length : "None";
     pager.hidden = pages.length < 2;
     pager.querySelector("[value=back]").disabled = chosen.page === 0;
     pager.querySelector("[value=on]").disabled = chosen.page >= pages.length - 1;
