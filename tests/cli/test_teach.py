@@ -83,6 +83,29 @@ def test_ctrl_c_keeps_what_is_finished(folder, home):
     assert result["fresh"] == 60 - done
 
 
+@pytest.mark.slow
+def test_batches_of_the_embedded_server_write_a_plan(folder, home):
+    assert understudy("plan", folder, "--dialogues", 3, home=home).returncode == 0
+    words = (
+        "generate", folder, "--teacher", "understudy/mini", "--batch", "--repeats", 1, "--max-tokens", 48,
+    )  # fmt: skip
+    first = understudy(*words, "--json", home=home)
+    assert first.returncode == 0, first.stderr
+    result = json.loads(first.stdout)
+    assert result["complete"]
+    assert 1 <= result["dialogues"] <= 3
+    batches = [json.loads(line) for line in (folder / "batches.jsonl").read_text("utf-8").splitlines()]
+    created = {row["batch"]: row["requests"] for row in batches if "batch" in row}
+    assert first.stderr.count("batch batch_") == len(created) > 0
+    assert sum(created.values()) == result["fresh_requests"]
+    # What was lost before it could be noted is found in the batches, and asked of nobody again.
+    (folder / "calls.jsonl").unlink()
+    (folder / "teaching.json").unlink()
+    again = understudy(*words, "--again", home=home)
+    assert again.returncode == 0, again.stderr
+    assert "batch batch_" not in again.stderr
+
+
 def test_a_dry_run_starts_nothing_and_writes_nothing(folder, tmp_path):
     files = sorted(folder.rglob("*"))
     ended = understudy("teach", folder, "--teacher", "understudy/mini", "--dry-run", home=tmp_path / "none")

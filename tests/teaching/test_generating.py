@@ -13,6 +13,7 @@ import pytest
 from understudy.client.connection import connect_async
 from understudy.client.provider import resolve_provider
 from understudy.dialogue import load_dialogues
+from understudy.errors import ProviderError
 from understudy.teaching import Company, draft_plan, load_plan, plan_path, plan_teaching, save_plan, teach
 from understudy.teaching import usual_settings as settings_for
 from understudy.teaching.batching import BatchConnection
@@ -200,3 +201,12 @@ def test_batches_are_found_again(tmp_path):
         again = carried_out(folder, provider, connection=batched, concurrency=1000)
         assert again.record.output == report.record.output
     assert max(provider.bill.values()) == 1
+
+
+def test_an_answer_that_is_no_chat_completion_is_told(tmp_path):
+    folder = planned_folder(tmp_path, 6)
+    provider = Provider(answering(folder))
+    for page in ({"html": "welcome"}, {"choices": []}, ["x"], {"choices": [{"message": "hi"}]}):
+        provider._completion = lambda request, page=page: page
+        with provider.running(), pytest.raises(ProviderError, match=r"no chat completion .* ends with /v1"):
+            carried_out(folder, provider, concurrency=1)

@@ -98,7 +98,7 @@ def teach_showing_progress(
     from understudy.cli.progress import ProgressLine
     from understudy.client import connect_async, resolve_provider
     from understudy.teaching import teach
-    from understudy.teaching.batching import BatchConnection
+    from understudy.teaching.batching import LOCAL_POLL_SECONDS, POLL_SECONDS, BatchConnection
     from understudy.teaching.pacing import PatientConnection
 
     if not plan.is_current:
@@ -111,7 +111,9 @@ def teach_showing_progress(
         client = connect_async(plan.provider)
         if plan.company.batch:
             told = functools.partial(print, file=sys.stderr, flush=True)
-            return BatchConnection(client, plan.folder.root / "batches.jsonl", told=told)
+            notes = plan.folder.root / "batches.jsonl"
+            often = POLL_SECONDS if plan.provider.paid else LOCAL_POLL_SECONDS
+            return BatchConnection(client, notes, poll_seconds=often, told=told)
         return PatientConnection(client, requests_per_minute=requests_per_minute)
 
     try:

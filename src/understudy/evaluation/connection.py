@@ -71,22 +71,19 @@ class OpenAIConnection:
     async def reply(
         self, model: str, messages: Messages, *, temperature: float, max_tokens: int, seed: int
     ) -> ChatReply:
-        arguments: Any = {
+        body = {
             "model": model,
             "messages": list(messages),
             "temperature": temperature,
             "seed": seed,
+            "max_tokens": max_tokens,
         }
+        # Not `chat.completions.create`: matching each message against the client's types takes more
+        # processor time than everything else about a request, and limits how many may be in flight.
         answer = await self._ask(
-            lambda: self.client.chat.completions.create(**arguments, max_tokens=max_tokens), model
+            lambda: self.client.post("/chat/completions", body=body, cast_to=object), model
         )
-        choice, usage = answer.choices[0], answer.usage
-        return ChatReply(
-            choice.message.content or "",
-            choice.finish_reason or "",
-            usage.prompt_tokens if usage else None,
-            usage.completion_tokens if usage else None,
-        )
+        return _chat_reply(answer, model)
 
     async def score(self, model: str, messages: Messages) -> list[ScoredMessage]:
         body = {"model": model, "messages": list(messages)}
@@ -179,3 +176,24 @@ def reach(connection: Connection, provider: str | None) -> Connection:
         return connection
     lines = connection if isinstance(connection, Switchboard) else Switchboard(connection)
     return lines.at(provider)
+
+
+def _chat_reply(answer: Any, model: str) -> ChatReply:
+    """What a chat completion says.
+
+    Raises:
+        ProviderError: It is none.
+    """
+    try:
+        choice, usage = answer["choices"][0], answer.get("usage") or {}
+        return ChatReply(
+            choice["message"].get("content") or "",
+            choice.get("finish_reason") or "",
+            usage.get("prompt_tokens"),
+            usage.get("completion_tokens"),
+        )
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise ProviderError(
+            f"{model}: what came back is no chat completion ({str(answer)[:80]!r}). Check the provider's "
+            "address: it usually ends with /v1."
+        ) from None

@@ -21,10 +21,11 @@ from understudy.evaluation.replies import RowFile
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
 
-__all__ = ["BatchConnection"]
+__all__ = ["LOCAL_POLL_SECONDS", "POLL_SECONDS", "BatchConnection"]
 
 QUIET_SECONDS = 0.5
 POLL_SECONDS = 15.0
+LOCAL_POLL_SECONDS = 1.0
 MOST_REQUESTS = 50_000
 ENDED = ("completed", "failed", "expired", "cancelled")
 ENDPOINT: Final = "/v1/chat/completions"
