@@ -1,4 +1,4 @@
-"""Running cells against a real server over HTTP: what is kept, what a second run does, what a failure stops."""
+"""Running cells against a real server: what is kept, what a second run does, what a failure stops."""
 
 import json
 import os
