@@ -1,4 +1,4 @@
-"""Running cells against a real server over HTTP: what is kept, what is done again, what a failure stops."""
+"""Running cells against a real server: what is kept, what a second run does, what a failure stops."""
 
 import json
 import os
@@ -10,8 +10,6 @@ import time
 import pytest
 
 from understudy.client import resolve_provider
-from understudy.dataset import load_manifest
-from understudy.folder import open_folder
 from understudy.study.cell import Cell
 from understudy.study.cell_plan import Terms, plan_cells
 from understudy.study.curve import plan_curve, save_curve
@@ -68,17 +66,23 @@ def test_an_interrupted_curve_goes_on_and_a_finished_one_does_nothing(site):
     page = (site.place / "curve.html").read_text()
     assert document["sentence"].split(":")[0] in page
     assert "<script" not in page
+
+
+def test_each_cell_is_a_characters_folder_with_its_own_dataset(site):
+    from understudy.dataset import load_manifest
+    from understudy.folder import open_folder
+
+    plan = plan_curve(site.material, Terms(steps=10, batch_size=8), BASE, sizes=[10, 40])
+    run_cells(site, plan.cells)
+
     for planned in plan.cells:
-        check_folder(site, planned)
-
-
-def check_folder(site, planned):
-    """A cell is a character's folder with a dataset of its own, trained as planned."""
-    cell = open_folder(site.place / planned.cell.name)
-    assert load_manifest(cell).counts["training"].dialogues == planned.cell.examples
-    assert json.loads((cell.latest_run() / "job.json").read_text())["status"] == "succeeded"
-    config = json.loads((cell.latest_run() / "config.json").read_text())
-    assert config["hyperparameters"]["n_epochs"] * -(-config["examples"] // 8) == planned.steps
+        cell = open_folder(site.place / planned.cell.name)
+        assert load_manifest(cell).counts["training"].dialogues == planned.cell.examples
+        job = json.loads((cell.latest_run() / "job.json").read_text())
+        assert job["status"] == "succeeded"
+        config = json.loads((cell.latest_run() / "config.json").read_text())
+        epochs, rows = config["hyperparameters"]["n_epochs"], config["examples"]
+        assert epochs * -(-rows // 8) == planned.steps
 
 
 def test_one_cell_that_fails_does_not_stop_the_others(site, iroh):
@@ -108,15 +112,13 @@ def test_dpo_follows_sft_on_pairs_that_teach_no_lie(site):
 
     jobs = measured.cells[cell.name].training
     assert [job["method"] for job in jobs] == ["supervised", "dpo"]
-    path = site.place / cell.name / "dataset" / "preferences.jsonl"
-    pairs = [json.loads(line) for line in path.read_text().splitlines()]
+    pairs = [json.loads(line) for line in (site.place / cell.name / "dataset" / "preferences.jsonl").open()]
     assert len(pairs) >= 10
     assert all(pair["preferred_output"][0]["content"].startswith("Ah,") for pair in pairs)
     sincere = {d.messages[0].content for d in site.material.pool if d.category == "sincere_ai"}
     assert not sincere & {pair["input"]["messages"][-1]["content"] for pair in pairs}
 
 
-@pytest.mark.slow
 def test_a_killed_command_goes_on_where_it_was(server, iroh):
     command = [sys.executable, "-m", "understudy", "curve", str(iroh.root), "--base", BASE, "--steps", "10"]
     command += ["--sizes", "10,20,40", "--format", "json"]
