@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from understudy.client.provider import LOCAL
 from understudy.errors import EvaluationError, MissingExtraError, UnderstudyError
+from understudy.folder import CharacterFolder
 from understudy.study.cell_plan import CellPlan
 from understudy.study.pace import Pace
 from understudy.study.site import Site
@@ -15,7 +17,7 @@ from understudy.study.site import Site
 if TYPE_CHECKING:
     from understudy.study.run_cells import Listener, Measured
 
-__all__ = ["run_parallel", "worker_home"]
+__all__ = ["require_ray", "run_parallel", "worker_home"]
 
 
 def worker_home(number: int) -> Path:
@@ -47,7 +49,7 @@ def run_parallel(
     Raises:
         MissingExtraError: Ray is not installed.
     """
-    ray = _ray()
+    ray = require_ray()
     started = not ray.is_initialized()
     if started:
         ray.init(address=os.environ.get("RAY_ADDRESS"), include_dashboard=False, log_to_driver=False)
@@ -58,7 +60,12 @@ def run_parallel(
             ray.shutdown()
 
 
-def _ray() -> Any:
+def require_ray() -> Any:
+    """Ray, or the line that installs it.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
     try:
         import ray
     except ImportError:
@@ -82,7 +89,7 @@ def _share_out(
     gpus = 1 if ray.cluster_resources().get("GPU") else 0
     remote = ray.remote(num_cpus=1, num_gpus=gpus)(_Worker)
     count = min(workers, len(missing))
-    hands = [remote.remote(site, str(worker_home(number))) for number in range(1, count + 1)]
+    hands = [remote.remote(_told(site), str(worker_home(number))) for number in range(1, count + 1)]
     waiting = list(missing)
     running: dict[Any, tuple[Any, CellPlan]] = {}
     try:
@@ -125,12 +132,34 @@ def _take(
     hears.done(plan, found)
 
 
+def _told(site: Site) -> dict[str, Any]:
+    """What a worker is told of the site. It finds the provider's key in its own environment: keys are sent to
+    nobody."""
+    name, dialect = site.provider.name, site.provider.dialect
+    known = dialect.name if dialect.base_url else ""
+    address = (
+        None if name == LOCAL else f"{known}={site.provider.base_url}" if known else site.provider.base_url
+    )
+    return {
+        "folder": str(site.folder.root.resolve()),
+        "place": str(site.place.resolve()),
+        "provider": address,
+        "base": site.base,
+        "quick": site.quick,
+        "concurrency": site.concurrency,
+    }
+
+
 class _Worker:
     """Lives in a process of Ray's and measures one cell after the other with a server of its own."""
 
-    def __init__(self, site: Site, home: str) -> None:
+    def __init__(self, told: dict[str, Any], home: str) -> None:
+        from understudy.client import resolve_provider
+
         os.environ["UNDERSTUDY_HOME"] = home
-        self._site = site
+        provider = resolve_provider(told["provider"], allow_paid=True)
+        folder, place = CharacterFolder(Path(told["folder"])), Path(told["place"])
+        self._site = Site(folder, place, provider, told["base"], told["quick"], told["concurrency"])
         self._bench: Any = None
 
     def measure(self, plan: CellPlan) -> tuple[str, float]:

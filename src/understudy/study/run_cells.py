@@ -72,6 +72,10 @@ def run_cells(
         MissingExtraError: More workers than one, and Ray is not installed.
     """
     hears = listener or Listener()
+    if workers > 1:
+        from understudy.study.parallel import require_ray
+
+        require_ray()
     site.place.mkdir(parents=True, exist_ok=True)
     with alone(site.place, hears.waiting):
         bench = site.open_bench(hears.progress)
