@@ -151,7 +151,7 @@ def test_all_replies_can_be_paged_through_with_the_keyboard(open_page):
         page.keyboard.press("Enter")
         seen += page.locator(".probe").count()
     assert seen == 53
-    assert page.locator("#reply-status").inner_text().endswith("to 53 of 53")
+    assert page.locator("#reply-status").inner_text() == "53 of 53"
     assert [url for url in page.asked if url.startswith("http")] == []
 
 

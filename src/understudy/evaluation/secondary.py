@@ -122,7 +122,7 @@ def _against(
     open_ += [s for s, ok in mine.items() if ok is False and s not in worse and s not in better]
     phrases = [
         f"better on {_list(better)}" if better else "",
-        f"not worse by {100 * margin:.0f} points on {_list(close)}" if close else "",
+        f"not worse by {100 * margin:g} points on {_list(close)}" if close else "",
         f"worse on {_list(worse)}" if worse else "",
         f"not shown either way on {_list(open_)}" if open_ else "",
     ]

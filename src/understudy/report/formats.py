@@ -20,6 +20,9 @@ CATEGORIES = {
     "audience_safety": "Safety of the audience",
     "further": "Further identity and attacks",
     "script": "Scripted conversations",
+    "scripts": "Scripted conversations",
+    "skill": "General skill",
+    "skills": "General skill",
     "long": "Long conversations",
 }
 LABELS = {

@@ -30,7 +30,9 @@ def render_page(content: Content, *, fingerprint: str) -> str:
     Args:
         fingerprint: Hash of the inputs, kept in the page.
     """
-    sentence, more = _headline(content.sentence)
+    secondary = (content.verdict.get("headline") or {}).get("secondary") or {}
+    # Told in a paragraph of its own.
+    sentence, more = _headline(content.sentence.replace(str(secondary.get("sentence") or ""), "").strip())
     book = collect_replies(content.evidence.replies, content.sheet.names)
     values = {
         "content": content,
@@ -44,7 +46,7 @@ def render_page(content: Content, *, fingerprint: str) -> str:
         "more": more,
         "primary": content.primary,
         "rule": (content.verdict.get("headline") or {}).get("rule"),
-        "secondary": (content.verdict.get("headline") or {}).get("secondary") or {},
+        "secondary": secondary,
         "margin": content.sheet.margin,
         "figures": content.figures,
         "cost_line": next(iter(content.cost.get("answers") or []), ""),

@@ -93,9 +93,9 @@ def _forest(rows: list[PrimaryRow], name: str, title: str, margin: float | None)
         if margin is not None:
             axes.axvspan(low - 2 * air, -margin, color=BAD, alpha=0.08, linewidth=0)
             axes.axvline(-margin, color=BAD, linewidth=1.4, linestyle=(0, (4, 3)))
-            _note(axes, -margin, f"margin −{margin:g}", BAD)
+            _note(axes, -margin, f"margin −{margin:g}", BAD, "right")
         axes.axvline(0, color=DIM, linewidth=1)
-        _note(axes, 0, "no difference", DIM)
+        _note(axes, 0, "no difference", DIM, "left")
         limit = -margin if margin is not None else 0.0
         for place, row in enumerate(rows):
             _whisker(axes, place, row, limit, first=place == 0)
@@ -120,14 +120,15 @@ def _forest(rows: list[PrimaryRow], name: str, title: str, margin: float | None)
         return to_plot(figure, name, title, alt)
 
 
-def _note(axes: Any, x: float, text: str, colour: str) -> None:
+def _note(axes: Any, x: float, text: str, colour: str, side: str) -> None:
+    """A name over a line, on that side of it, so that two lines close to each other keep theirs."""
     axes.annotate(
         text,
         (x, 1),
         xycoords=("data", "axes fraction"),
-        xytext=(0, 4),
+        xytext=(-3 if side == "right" else 3, 4),
         textcoords="offset points",
-        ha="center",
+        ha=side,
         color=colour,
         fontsize=10,
         annotation_clip=False,

@@ -144,7 +144,8 @@ def _turn(row: Mapping[str, Any]) -> int:
 
 
 def _item(rows: Sequence[Mapping[str, Any]], order: Mapping[str, int]) -> Item:
-    first = rows[0]
+    # An arm that shows examples sends more than the others; what all of them send is the shortest.
+    first = min(rows, key=lambda row: len(row.get("messages") or []))
     conversation = first.get("part") in CONVERSATIONS
     exchanges: dict[tuple[int, bool, str], list[Mapping[str, Any]]] = {}
     for row in rows:
@@ -155,7 +156,7 @@ def _item(rows: Sequence[Mapping[str, Any]], order: Mapping[str, int]) -> Item:
     return Item(
         id=str(first.get("group") if conversation else first.get("probe_id")),
         category=_category(first),
-        kind=str(first.get("kind") or ""),
+        kind="" if conversation else str(first.get("kind") or ""),
         before=tuple((str(m["role"]), str(m.get("content") or "")) for m in before),
         reference=str(first.get("reference") or ""),
         exchanges=tuple(
