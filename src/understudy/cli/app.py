@@ -17,6 +17,7 @@ from understudy.cli.gate import gate_command
 from understudy.cli.generate import generate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
+from understudy.cli.judge import judge_command
 from understudy.cli.keys import keys_app
 from understudy.cli.models import models_command, providers_command
 from understudy.cli.plan import plan_command
@@ -77,6 +78,7 @@ app.command("prefer")(prefer_command)
 app.command("show-mask")(show_mask_command)
 app.command("train")(train_command)
 app.command("evaluate")(evaluate_command)
+app.command("judge")(judge_command)
 app.command("gate")(gate_command)
 app.command("cost")(cost_command)
 app.command("report")(report_command)

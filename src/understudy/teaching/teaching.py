@@ -5,12 +5,10 @@
 """
 
 import asyncio
-import contextlib
 import hashlib
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +30,7 @@ from understudy.teaching.record import TaughtRecord, file_hash, load_record, sav
 from understudy.teaching.review import count_review, save_review
 from understudy.teaching.simulated_user import SimulatedUser
 from understudy.teaching.spending import TeachingCost, foresee_cost
+from understudy.teaching.stopping import stopped_politely
 from understudy.teaching.teacher import Teacher, Written, dialogue_of, write_dialogues
 from understudy.teaching.teaching_plan import TeachingPlan
 
@@ -167,7 +166,7 @@ async def _ask(
         progress.advance(fresh=one.outline.id not in finished)
 
     try:
-        with _stopped_politely(desk, stopping):
+        with stopped_politely([desk], stopping):
             complete = await write_dialogues(teacher, plan.outlines, keep)
             in_order = [written[o.id] for o in plan.outlines if o.id in written]
             filtered, all_filtered = await filter_dialogues(teacher, in_order, plan.character, plan.judge)
@@ -193,32 +192,6 @@ def _teacher(plan: TeachingPlan, desk: Desk, student: Desk | None) -> Teacher:
         student,
         {fact.id: fact.statement for fact in plan.character.facts},
     )
-
-
-@contextlib.contextmanager
-def _stopped_politely(desk: Desk, stopping: Callable[[int], None]) -> Iterator[None]:
-    """The first Ctrl-C or SIGTERM lets requests under way end, because they are paid for."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def stop() -> None:
-        if desk.stopped and task is not None:
-            task.cancel()
-            return
-        stopping(desk.under_way)
-        desk.stop()
-
-    signals = (signal.SIGINT, signal.SIGTERM)
-    for number in signals:
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread
-            loop.add_signal_handler(number, stop)
-    try:
-        yield
-    except asyncio.CancelledError:
-        raise Stopped from None
-    finally:
-        for number in signals:
-            with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-                loop.remove_signal_handler(number)
 
 
 def _finish(plan: TeachingPlan, outcome: _Outcome) -> TeachingReport:
