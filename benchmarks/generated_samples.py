@@ -2,13 +2,14 @@
 
     python benchmarks/generated_samples.py FOLDER > docs/generated-samples.md
 
-FOLDER is a character's folder that `understudy generate` or `understudy teach` has filled. Nothing is chosen by
-hand: what the draw brings is shown, with the counts of what was refused before it.
+FOLDER is a character's folder that `understudy generate` or `understudy teach` has filled. Nothing is chosen
+by hand: what the draw brings is shown, with the counts of what was refused before it.
 """
 
 import argparse
 import json
 import random
+import textwrap
 from pathlib import Path
 
 from understudy.dialogue import load_dialogues
@@ -40,7 +41,7 @@ def main():
     dialogues = load_dialogues(folder.dialogues)
     taught = json.loads(Path(folder.root / "teaching.json").read_text(encoding="utf-8"))
     drawn = random.Random(options.seed).sample(dialogues, min(options.dialogues, len(dialogues)))
-    refused = ", ".join(f"{count:,} {why}" for why, count in taught["refused"].items())
+    refused = ", ".join(f"{count:,} x {why}" for why, count in taught["refused"].items())
     print(
         "\n".join(
             [
@@ -51,9 +52,12 @@ def main():
                 f"`python benchmarks/generated_samples.py {folder.root.name} --seed {options.seed}`; "
                 "none was left out by hand.",
                 "",
-                f"Of the {taught['outlines']:,} conversations asked for, {taught['requests']:,} requests were "
-                f"made, {taught['kept_at_once']:,} replies kept at once, {taught['repaired']:,} repaired, "
-                f"{taught['dropped']:,} dropped. Refused: {refused}.",
+                *textwrap.wrap(
+                    f"{taught['outlines']:,} conversations took {taught['requests']:,} requests; "
+                    f"{taught['kept_at_once']:,} replies were kept at once, {taught['repaired']:,} repaired, "
+                    f"{taught['dropped']:,} dropped. Refused on the way: {refused}.",
+                    120,
+                ),
                 "",
                 *(line for dialogue in drawn for line in shown(dialogue)),
             ]

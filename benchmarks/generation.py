@@ -6,13 +6,16 @@ A provider without a model answers each request after the latency, in a process 
 every place in flight is always taken: requests x latency / concurrency. What is measured is the asking of a
 plan for Princess Ophelia through the official client, with the calls file written; checks and filter are left
 out. A conversation is a chain of turns, so a short tail at the end belongs to the measurement. The processor
-time of the asking process stands beside it: on a busy machine it tells more than the clock.
+times of the asking process and of the provider stand beside it: on a busy machine they tell more than the
+clock.
 """
 
 import argparse
 import asyncio
 import importlib.resources
 import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -75,10 +78,12 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             found = asyncio.run(measure(server.stdout.readline().strip(), options, Path(folder)))
-        print(json.dumps(found))
     finally:
         server.stdin.close()
         server.wait(10)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found["provider_processor_seconds"] = round(used.ru_utime + used.ru_stime, 2)
+    print(json.dumps(found | {"load": os.getloadavg()[0]}))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from understudy.teaching.batching import BatchConnection
 from understudy.teaching.budget import Rate
 from understudy.teaching.pacing import PatientConnection
 from understudy.teaching.plan import Filter, User
+from understudy.teaching.teacher import in_good_order
 
 from .provider import Provider
 from .star import Star, ophelia
@@ -210,3 +211,14 @@ def test_an_answer_that_is_no_chat_completion_is_told(tmp_path):
         provider._completion = lambda request, page=page: page
         with provider.running(), pytest.raises(ProviderError, match=r"no chat completion .* ends with /v1"):
             carried_out(folder, provider, concurrency=1)
+
+
+def test_the_longest_conversations_are_begun_first_unless_a_budget_may_end_it(tmp_path):
+    folder = planned_folder(tmp_path, 40)
+    whose = resolve_provider("http://127.0.0.1:1/v1", allow_paid=True)
+    outlines = plan_teaching(folder, whose, "star", settings_for("star"), written=load_plan(folder)).outlines
+    ordered = [len(outline.lines) for outline in in_good_order(outlines, bounded=False)]
+
+    assert ordered == sorted((len(outline.lines) for outline in outlines), reverse=True)
+    assert ordered != [len(outline.lines) for outline in outlines]
+    assert in_good_order(outlines, bounded=True) == list(outlines)

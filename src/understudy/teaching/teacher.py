@@ -16,7 +16,16 @@ from understudy.teaching.plan import Filter
 from understudy.teaching.settings import TeachingSettings
 from understudy.teaching.simulated_user import MOST_TOKENS, TEMPERATURE, SimulatedUser
 
-__all__ = ["Exchange", "Refused", "Student", "Teacher", "Written", "dialogue_of", "write_dialogues"]
+__all__ = [
+    "Exchange",
+    "Refused",
+    "Student",
+    "Teacher",
+    "Written",
+    "dialogue_of",
+    "in_good_order",
+    "write_dialogues",
+]
 
 TOO_LONG = "request refused by the provider"
 USER_TRIES = 2
@@ -106,7 +115,7 @@ async def write_dialogues(
         Stopped: Somebody stopped the desk.
         ProviderError: The provider stopped answering.
     """
-    waiting = iter(outlines)
+    waiting = iter(in_good_order(outlines, bounded=teacher.desk.budget.limit_usd is not None))
     faults: list[Exception] = []
 
     async def work() -> None:
@@ -130,6 +139,14 @@ async def write_dialogues(
     if any(isinstance(fault, Stopped) for fault in faults):
         raise Stopped
     return not faults
+
+
+def in_good_order(outlines: Sequence[Outline], *, bounded: bool) -> list[Outline]:
+    """The longest first, so that at the end no place in flight waits for one long conversation.
+
+    Where a budget may end the writing, in the order of the plan: else only long ones would be written.
+    """
+    return list(outlines) if bounded else sorted(outlines, key=lambda outline: -len(outline.lines))
 
 
 async def _write(teacher: Teacher, outline: Outline, earlier: tuple[Written, int, Refused] | None) -> Written:
