@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["Channel", "ChannelClosed", "claim_stdout", "prepare_process"]
+__all__ = ["Channel", "ChannelClosed", "SilentChannel", "claim_stdout", "prepare_process"]
 
 _FIRST_TO_GO = "800"  # of -1000 to 1000
 
@@ -37,6 +37,13 @@ class Channel:
                 self._stream.flush()
             except (OSError, ValueError) as error:
                 raise ChannelClosed(str(error)) from error
+
+
+class SilentChannel(Channel):
+    """Says nothing: of several processes that train one job, the first speaks for all."""
+
+    def send(self, **event: Any) -> None:
+        """Nothing is written."""
 
 
 def claim_stdout() -> Channel:

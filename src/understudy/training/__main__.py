@@ -7,8 +7,8 @@ from pathlib import Path
 from types import FrameType
 
 from understudy.errors import ConfigError
-from understudy.inference.channel import Channel, ChannelClosed, claim_stdout, prepare_process
-from understudy.training.attempt import Attempt, Stopped, Superseded
+from understudy.inference.channel import Channel, ChannelClosed, SilentChannel, claim_stdout, prepare_process
+from understudy.training.attempt import Attempt, Stopped, Superseded, process_rank
 from understudy.training.failure import JobFailed, describe_failure
 from understudy.training.spec import load_spec
 
@@ -34,6 +34,8 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m understudy.training SPEC.json", file=sys.stderr)
         return 2
     channel, stopping = claim_stdout(), _StopFlag()
+    if process_rank():
+        channel = SilentChannel(sys.stderr)
     try:
         return run_job(Path(arguments[0]), channel, stopping)
     except ChannelClosed:

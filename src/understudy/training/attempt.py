@@ -19,7 +19,7 @@ from understudy.inference.channel import Channel, ChannelClosed
 from understudy.training.failure import JobFailed
 from understudy.training.spec import TrainingSpec
 
-__all__ = ["FENCE", "LOCK", "Attempt", "Stopped", "Superseded"]
+__all__ = ["FENCE", "LOCK", "Attempt", "Stopped", "Superseded", "process_rank"]
 
 FENCE = "fencing_token"
 LOCK = ".lock"
@@ -95,7 +95,8 @@ class Attempt:
             threading.Thread(target=self._beat, args=(self._heartbeat_seconds,), daemon=True).start()
         self._file = (self._directory / LOCK).open("a+")
         try:
-            self._lock()
+            if not process_rank():  # one lock for all processes of an attempt
+                self._lock()
             self.check()
         except BaseException:
             self.__exit__()
@@ -151,6 +152,12 @@ class Attempt:
                 if self._ended.wait(seconds):
                     return
         self._lost.set()
+
+
+def process_rank() -> int:
+    """Number of this process where several train one job (``accelerate launch``, ``torchrun``), else 0."""
+    rank = os.environ.get("RANK", "0")
+    return int(rank) if rank.isdigit() else 0
 
 
 def _memory() -> dict[str, Any]:

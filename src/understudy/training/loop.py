@@ -174,6 +174,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
         learned_tokens_per_epoch=training.learned_tokens,
         resumed_from_step=resumed,
         device=str(placement.device),
+        processes=accelerator.num_processes,
         precision={"no": "fp32"}.get(precision, precision),
         trained_parameters=sum(p.numel() for p in tuned.parameters() if p.requires_grad),
     )
@@ -257,8 +258,9 @@ def _accelerate(model: "PeftModel", placement: Placement, precision: str) -> tup
     accelerator = Accelerator(cpu=placement.device.type == "cpu", mixed_precision=precision)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=0.0, fused=placement.device.type != "mps")
-    wrapped, prepared = accelerator.prepare(model, optimizer)
-    return accelerator, wrapped, getattr(prepared, "optimizer", prepared)
+    # As for evaluation: gradients of several processes are added by ``_add_gradients``.
+    wrapped = accelerator.prepare_model(model, evaluation_mode=True)
+    return accelerator, wrapped, optimizer
 
 
 def _resume(
@@ -300,8 +302,9 @@ def _step(job: Job, batch: list[Any]) -> dict[str, float]:
         job.attempt.give_way()
         _stop_if_asked(job, mid_step=True)
         loss, others = job.objective.measure(job.learner, piece, training=True)
-        job.accelerator.backward(loss * (job.accelerator.num_processes / weight))
+        job.accelerator.backward(loss * (1 / weight))
         totals += _numbers(loss, others)
+    _add_gradients(job)
     norm = torch.nn.utils.clip_grad_norm_(
         [p for p in job.model.parameters() if p.requires_grad], MAX_GRADIENT_NORM
     )
@@ -312,6 +315,29 @@ def _step(job: Job, batch: list[Any]) -> dict[str, float]:
         "gradient_norm": float(norm),
         "learning_rate": rate,
     }
+
+
+def _add_gradients(job: Job) -> None:
+    """The sum over all processes of what each found for its share of the batch.
+
+    Once a step and by hand: processes may have unequal numbers of pieces, or none, with which
+    the usual wrapper, which adds in every backward pass, would wait for ever.
+    """
+    import torch
+
+    if job.accelerator.num_processes == 1:
+        return
+    trained = [parameter for parameter in job.model.parameters() if parameter.requires_grad]
+    flat = torch.cat([_gradient(parameter).flatten() for parameter in trained])
+    flat = job.accelerator.reduce(flat, reduction="sum")
+    for parameter, summed in zip(trained, flat.split([p.numel() for p in trained]), strict=True):
+        parameter.grad = summed.view_as(parameter)
+
+
+def _gradient(parameter: Any) -> Any:
+    import torch
+
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
 
 def _numbers(loss: Any, others: list[Any]) -> Any:
