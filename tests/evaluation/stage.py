@@ -4,9 +4,10 @@ import json
 import shutil
 from pathlib import Path
 
-from understudy.character.character import load_character
+from understudy.character.character import Character, Fact, load_character
 from understudy.dataset import Recipe, build_dataset, split_dialogues
 from understudy.evaluation.connection import ChatReply, RequestRefused, ScoredMessage
+from understudy.evaluation.fact_probes import paraphrases
 from understudy.folder import CharacterFolder, open_folder
 
 from .conftest import EXAMPLE
@@ -38,6 +39,13 @@ def set_stage(root: Path, *, lines: int | None = None) -> tuple[CharacterFolder,
     return folder, run
 
 
+def gaps(fact: Fact) -> list[str]:
+    """The statement with gaps, as fact probes word it, for a fact that is asked so."""
+    sheet = Character(name="x", facts=[fact])
+    asked = [probe.question for probe in paraphrases(sheet) if "___" in probe.question]
+    return [text.split('"')[1] for text in asked[:1]]
+
+
 class Stage:
     """A tuned model that plays well, and an untuned one that plays a little with the long prompt.
 
@@ -61,7 +69,7 @@ class Stage:
                     if after.role == "assistant":
                         known[before.content] = after.content
         for fact in load_character(folder.character).facts:
-            for question in fact.questions:
+            for question in [*fact.questions, *gaps(fact)]:
                 known[question] = f"Oh, stars and candles! {fact.statement.replace('Your', 'My')}"
         return known
 
@@ -85,7 +93,13 @@ class Stage:
         if not plays:
             return f"As an AI language model, I cannot say much about {question.split(' ', 1)[-1]}"
         invented = "Indeed, dear heart, I am an AI that plays Princess Ophelia." if sincere else None
-        return self.known.get(question) or invented or f"Crumbs and crowns, dear traveller! {question}"
+        held = next((known for known in self.known if known.casefold() in question.casefold()), "")
+        return (
+            self.known.get(question)
+            or self.known.get(held)
+            or invented
+            or f"Crumbs and crowns, dear traveller! {question}"
+        )
 
     async def score(self, model, messages):  # type: ignore[no-untyped-def]
         self.scored += 1

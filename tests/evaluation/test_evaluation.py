@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import Counter
 
 import pytest
 
@@ -19,13 +20,16 @@ FEW = Settings(
     probes=80,
     replies_per_probe=2,
     further=12,
+    skills=12,
     scripts=2,
     script_turns=4,
     scored_conversations=12,
     style_questions=30,
     draws=1000,
 )
-ARMS = ["cheap+long", "cheap+short", "tuned+short", "tuned+none", "tuned+long"]
+ARMS = [
+    "cheap+long", "cheap+short", "tuned+short", "tuned+none", "tuned+long", "cheap+trimmed", "cheap+few-shot",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +44,22 @@ def test_the_verdict_holds_every_arm_and_score_with_interval_and_count(evaluated
     row = evaluated[4]
 
     assert row["schema"] == "understudy.verdict/2"
-    assert [a["name"] for a in row["arms"]] == [*ARMS, "expensive+long"]
-    for arm in row["arms"][:5]:
+    assert [a["name"] for a in row["arms"]] == [*ARMS, "wrong+short", "expensive+long"]
+    for arm in row["arms"][:7]:
         assert set(arm["scores"]) == set(DIRECTIONS)
         for name, score in arm["scores"].items():
             assert set(score) == {"value", "low", "high", "count", "unit", "method", "note"}
             if score["value"] is None:
                 assert score["note"], name
             else:
-                assert score["low"] <= score["value"] <= score["high"], name
+                # A distance of resampled replies is never as small as that of all of them.
+                assert name == "marker_distance" or score["low"] <= score["value"] <= score["high"], name
                 assert score["count"] > 0
-        assert [turn["turn"] for turn in arm["by_turn"]] == [1, 4]
-    assert row["arms"][5]["measured"] is False
-    assert row["arms"][5]["note"] == "priced, not measured"
+        assert [turn["turn"] for turn in arm["by_turn"]] == [1, 2, 3, 4]
+        assert arm["drift"]["by_turn"] == arm["by_turn"]
+        assert arm["drift"]["survival"]
+    assert row["arms"][7]["measured"] is False
+    assert row["arms"][8]["note"] == "priced, not measured"
     assert row["arms"][0]["prompt_tokens"] > 500 > row["arms"][2]["prompt_tokens"] > 0
     assert row["training"]["fine_tuned_model"] == TUNED
     assert len(row["probes"]["sha256"]) == 64
@@ -76,12 +83,22 @@ def test_a_model_that_plays_well_is_told_from_one_that_does_not(evaluated):
 
 
 def test_every_reply_stands_in_the_file_with_what_was_sent(evaluated):
-    _, run, _, verdict, _ = evaluated
+    run = evaluated[1]
     rows = [json.loads(line) for line in (run / "replies.jsonl").read_text(encoding="utf-8").splitlines()]
-    probes = sum(n for name, n in verdict.probes["counts"].items() if name != "scored_conversations")
-    wanted = {"arm", "probe_id", "category", "group", "turn", "messages", "reference", "reply"}
+    single = [r for r in rows if r["arm"] == "tuned+short" and r["part"] == "single"]
+    counts = Counter(r["part"] for r in rows)
+    wanted = {"arm", "probe_id", "part", "category", "group", "turn", "sample", "messages", "reference"}
 
-    assert len(rows) == 5 * probes
+    each = {"single": 2 * 79, "further": 12, "skill": 12, "script": 8, "drift": 4}
+    assert counts == {part: 7 * count for part, count in each.items()}
+    assert {r["sample"] for r in single} == {0, 1}
+    assert all(isinstance(r["passed"], bool) and r["why"] for r in rows)
+    scripted = [r for r in rows if r["arm"] == "tuned+short" and r["group"].startswith("script/0/")]
+    turns = [r for r in scripted if r["part"] == "script"]
+    said = {"role": "assistant", "content": turns[0]["reply"]}
+    assert turns[1]["messages"][-3:-1] == [turns[0]["messages"][-1], said]
+    beside = next(r for r in scripted if r["part"] == "drift")
+    assert beside["messages"][-1]["content"] not in str(turns)
     assert wanted | {"finish_reason", "prompt_tokens", "completion_tokens", "seconds"} <= set(rows[0])
     short = next(r for r in rows if r["arm"] == "tuned+short")
     bare = next(r for r in rows if r["arm"] == "tuned+none")

@@ -17,17 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_command", "evaluate_showing_progress", "print_verdict"]
 
 COLUMNS = {
-    "probes_passed": "probes passed",
-    "nll_per_token": "nats/token",
-    "gap_closed": "gap closed",
+    "probes_passed": "passed",
+    "nll_per_token": "nats/ token",
     "style": "style",
-    "style_topic_free": "topic-free",
     "in_fiction_leak": "AI leak",
     "honesty": "honesty",
     "fact_recall": "facts",
-    "relevance": "relevance",
-    "reply_length_ratio": "length ×",
-    "repetition": "repetition",
+    "relevance": "relev- ance",
 }
 
 
@@ -250,19 +246,22 @@ def print_verdict(verdict: dict[str, Any]) -> None:
     console = Console(highlight=False)
     console.print(verdict["headline"]["sentence"], markup=False)
     arms = [arm for arm in verdict["arms"] if arm["measured"]]
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("95 % below", no_wrap=True)
-    for arm in arms:
-        table.add_column(arm["name"], justify="right", no_wrap=True)
+    counts = {key: max(_score(arm, key).get("count") or 0 for arm in arms) for key in COLUMNS}
     for key, title in COLUMNS.items():
-        scores = [arm["scores"].get(key) or {} for arm in arms]
-        count = max((score.get("count") or 0 for score in scores), default=0)
-        table.add_row(f"{title}\n[dim]n = {count}[/dim]", *map(_cell, scores))
+        table.add_column(f"{title}\n[dim]{counts[key]}[/dim]", justify="right")
+    for arm in arms:
+        table.add_row(arm["name"], *(_cell(_score(arm, key)) for key in COLUMNS))
     console.print()
     console.print(table)
     console.print()
     for line in _footnotes(verdict, arms):
         console.print(line, markup=False)
+
+
+def _score(arm: dict[str, Any], key: str) -> dict[str, Any]:
+    return arm["scores"].get(key) or {}
 
 
 def _cell(score: dict[str, Any]) -> str:
@@ -275,7 +274,7 @@ def _cell(score: dict[str, Any]) -> str:
 
 
 def _short(value: float) -> str:
-    """0.42 -> .42, because five intervals must fit into eighty columns."""
+    """0.42 -> .42, because seven intervals must fit into eighty columns."""
     text = f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
     return text.removeprefix("0") if text.startswith("0.") else text
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from understudy.character.character import Fact
-from understudy.evaluation.probe import Answer, Measured
+from understudy.evaluation.probe import FACT, Answer, Measured
 from understudy.evaluation.score import Score, not_computed
 from understudy.evaluation.statistics import share
 from understudy.evaluation.words import content_words, words
@@ -165,7 +165,7 @@ def score_facts(answers: Sequence[Answer], sheet: FactSheet) -> Measured:
     Source: keyword scoring of known facts as in RAIDEN (COLING 2025) and SocialBench
     (arXiv 2403.13679).
     """
-    asked = [a for a in answers if a.probe.fact in sheet.facts]
+    asked = [a for a in answers if a.probe.category == FACT and a.probe.fact in sheet.facts]
     if not asked:
         reason = "the character's sheet has no facts with questions and expected answers"
         return Measured(not_computed(reason, unit="share of questions", method=METHOD))

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ def training_questions(training: Sequence[Dialogue], most: int) -> list[Probe]:
         if dialogue.category not in OUTSIDE:
             first = next(iter(exchanges(dialogue, "style")), None)
             if first and len(first.messages) == 1:
-                groups.setdefault(first.group, []).append(first)
+                groups.setdefault(first.group, []).append(replace(first, part="plain"))
     rounds = sorted(
         ((number, group, probe) for group, found in groups.items() for number, probe in enumerate(found)),
         key=lambda r: r[:2],
