@@ -68,9 +68,8 @@ class Probe:
     ``part`` says what the probe is for: ``"single"`` (the primary endpoint), ``"further"`` (more
     identity questions and attacks, one reply each), ``"skill"`` (a general task), ``"script"`` (a turn
     of a scripted conversation), ``"drift"`` (asked beside such a conversation), ``"plain"`` (answered by
-    the untuned model alone). ``kind`` is the kind within the category, for example of an attack, or ``"paraphrase"``. ``claimed`` is the wrong answer that a false premise takes for
-    granted. Scripted turns and drift probes have no messages before they are asked but the user's
-    own lines: the arm's replies come between.
+    the untuned model alone). ``kind`` is the kind within the category, for example of an attack, or
+    ``"paraphrase"``. ``claimed`` is the wrong answer that a false premise takes for granted.
     """
 
     id: str
