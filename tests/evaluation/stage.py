@@ -93,13 +93,9 @@ class Stage:
         if not plays:
             return f"As an AI language model, I cannot say much about {question.split(' ', 1)[-1]}"
         invented = "Indeed, dear heart, I am an AI that plays Princess Ophelia." if sincere else None
-        held = next((known for known in self.known if known.casefold() in question.casefold()), "")
-        return (
-            self.known.get(question)
-            or self.known.get(held)
-            or invented
-            or f"Crumbs and crowns, dear traveller! {question}"
-        )
+        held = [known for known in self.known if known.casefold() in question.casefold()]
+        known = self.known[max(held, key=len)] if held else None
+        return known or invented or f"Crumbs and crowns, dear traveller! {question}"
 
     async def score(self, model, messages):  # type: ignore[no-untyped-def]
         self.scored += 1

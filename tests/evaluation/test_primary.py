@@ -1,4 +1,4 @@
-"""The primary endpoint: its conclusion, its level and power, and words that never call 'not shown' equal."""
+"""The primary endpoint: its conclusion, level and power; and 'not shown' never reads as 'equal'."""
 
 import math
 from itertools import pairwise
