@@ -276,6 +276,22 @@ def test_a_run_gives_measured_tokens_seconds_and_training(character):
     assert any("90 s" in training.note for training in table.training)
 
 
+def test_scripted_conversations_show_what_history_costs_on_the_own_machine(character):
+    scripted = [
+        {**reply("tuned+short", 0.4 + 0.2 * turn, 10), "part": "script", "turn": turn, "group": f"script/{n}"}
+        for turn in range(1, 5)
+        for n in range(2)
+    ]
+    model = {"name": "tuned+short", "model": "ft:understudy/mini:x", "base_model": "understudy/mini"}
+    run = write_run(character, scripted, {"arms": [model], "settings": {"concurrency": 2}})
+    own = arm(compute_costs(read_inputs(character, run, today=TODAY, turns=6)), "tuned+short", "own machine")
+    seconds = [(0.4 + 0.2 * turn) / 2 for turn in range(1, 7)]
+    assert own.usd == pytest.approx(OwnMachine().usd(sum(seconds)))
+    assert own.first_message_usd == pytest.approx(OwnMachine().usd(0.3))
+    assert own.last_message_usd == pytest.approx(OwnMachine().usd(0.8))
+    assert "100.0 ms more each turn" in own.note
+
+
 def test_a_run_on_a_hosted_model_is_priced_with_its_own_tokens(character):
     verdict = {
         "arms": [

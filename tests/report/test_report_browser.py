@@ -1,10 +1,11 @@
 """The report in a real browser: no requests, a filter that works, contrast in both modes, no overflow."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
-from synthetic_run import build_run
+from synthetic_run import build_run, write_rows
 
 from understudy.folder import CharacterFolder
 from understudy.report import build_report
@@ -165,6 +166,18 @@ def test_a_conversation_is_shown_whole_with_each_arms_own_history(open_page):
     last = page.locator(".probe dl").last.inner_text()
     assert "(tuned+short, turn 16)" in last
     assert "(cheap+long, turn 16)" in last
+
+
+def test_a_category_of_any_name_can_be_chosen(browser, tmp_path):
+    run = build_run(tmp_path / "ophelia", small=True, schema=1)
+    rows = [json.loads(line) for line in (run / "replies.jsonl").read_text(encoding="utf-8").splitlines()]
+    strange = ["all", 'he said "no" \\ </script>']
+    write_rows(run / "replies.jsonl", [{**row, "category": strange[n % 2]} for n, row in enumerate(rows)])
+    page = browser.new_page()
+    page.goto(build_report(CharacterFolder(tmp_path / "ophelia")).path.as_uri())
+    page.get_by_role("button", name="He said").click()
+    assert set(page.locator(".probe .tag").all_inner_texts()) == {'He said "no" \\ </script>'}
+    page.close()
 
 
 def test_hostile_replies_stay_text_when_they_are_drawn(open_page):

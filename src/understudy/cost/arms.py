@@ -195,8 +195,9 @@ def _own_arms(inputs: CostInputs) -> list[ArmCost]:
 
 
 def _own_arm(inputs: CostInputs, arm: MeasuredArm) -> ArmCost:
-    message_usd = inputs.machine.usd(arm.seconds)
-    usd = message_usd * inputs.turns
+    turns = [inputs.machine.usd(arm.seconds_of_turn(turn)) for turn in range(1, inputs.turns + 1)]
+    usd = sum(turns)
+    grows = f", {1000 * arm.growth:.1f} ms more each turn" if arm.growth else ""
     paid = "electricity and hire" if inputs.machine.usd_per_hour else "electricity only"
     return ArmCost(
         place=OWN,
@@ -205,12 +206,12 @@ def _own_arm(inputs: CostInputs, arm: MeasuredArm) -> ArmCost:
         prompt_tokens=round(arm.prompt_tokens, 1),
         usd=usd,
         uncached_usd=usd,
-        message_usd=message_usd,
-        first_message_usd=message_usd,
-        last_message_usd=message_usd,
+        message_usd=usd / inputs.turns,
+        first_message_usd=turns[0],
+        last_message_usd=turns[-1],
         month_usd=_month(usd, inputs),
         measured=True,
-        note=f"measured: {arm.seconds:.3f} s of machine time a reply, mean of {arm.count}, "
+        note=f"measured: {arm.seconds:.3f} s of machine time a reply, mean of {arm.count}{grows}, "
         f"{arm.reply_tokens_per_second:,.0f} reply tokens/s; {paid}",
         price=inputs.machine.describe(),
         source="seconds measured in this run",

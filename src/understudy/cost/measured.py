@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from statistics import fmean
+from statistics import fmean, linear_regression
 from typing import Any
 
 from understudy.cost.evidence import Evidence
@@ -26,6 +26,8 @@ class MeasuredArm:
     """An arm that answered in a run: averages per reply, in the tokens of its own model.
 
     ``seconds`` is the machine's time: seconds from sending to reply, over the requests in flight.
+    ``growth`` is what every further turn of a conversation adds to it, from the scripted conversations in
+    which the history is sent again; ``None`` where none were held.
     """
 
     name: str
@@ -36,6 +38,14 @@ class MeasuredArm:
     seconds: float
     count: int
     latency: Latency | None = None
+    first_turn_seconds: float | None = None
+    growth: float | None = None
+
+    def seconds_of_turn(self, turn: int) -> float:
+        """Machine time of a turn, counted from 1: on the line through the scripted turns, else the mean."""
+        if self.first_turn_seconds is None or self.growth is None:
+            return self.seconds
+        return self.first_turn_seconds + (turn - 1) * self.growth
 
     @property
     def reply_tokens_per_second(self) -> float:
@@ -59,6 +69,7 @@ def _measure(
     name: str, arm: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], together: int
 ) -> MeasuredArm:
     seconds = sorted(float(row["seconds"]) for row in rows)
+    first, growth = _line([row for row in rows if row.get("part") == "script"], together)
     return MeasuredArm(
         name=name,
         model=str(arm.get("model") or ""),
@@ -68,7 +79,23 @@ def _measure(
         seconds=fmean(seconds) / together,
         count=len(rows),
         latency=Latency(_quantile(seconds, 0.50), _quantile(seconds, 0.95), together, len(seconds)),
+        first_turn_seconds=first,
+        growth=growth,
     )
+
+
+def _line(rows: Sequence[Mapping[str, Any]], together: int) -> tuple[float | None, float | None]:
+    """Machine time at the first turn and its growth per turn: least squares over scripted turns.
+
+    A machine does not get quicker with more history, so a falling line is noise and taken as level.
+    """
+    turns = [int(row.get("turn") or 1) for row in rows]
+    if len(set(turns)) < 2:
+        return None, None
+    seconds = [float(row["seconds"]) / together for row in rows]
+    slope, intercept = linear_regression(turns, seconds)
+    growth = max(0.0, slope)
+    return (intercept + growth if slope > 0 else fmean(seconds)), growth
 
 
 def _quantile(rising: Sequence[float], share: float) -> float:

@@ -24,9 +24,9 @@
   }
 
   // A category is read from the page the first time that it is asked for.
-  function load(category) {
+  function load(block) {
+    var category = "=" + block.dataset.category;
     if (!loaded[category]) {
-      var block = document.querySelector('script[data-category="' + category + '"]');
       loaded[category] = JSON.parse(block.textContent);
       loaded[category].forEach(function (item) { item.title = block.dataset.title; });
     }
@@ -34,9 +34,10 @@
   }
 
   function items() {
-    if (chosen.category !== "all" && chosen.category !== "some") { return load(chosen.category); }
     var blocks = Array.prototype.slice.call(document.querySelectorAll("script[data-category]"));
-    return blocks.reduce(function (all, block) { return all.concat(load(block.dataset.category)); }, []);
+    return blocks.filter(function (block) {
+      return chosen.category === "all" || chosen.category === "=" + block.dataset.category;
+    }).reduce(function (all, block) { return all.concat(load(block)); }, []);
   }
 
   // Whether all judged replies of an arm passed; null where none was judged.
