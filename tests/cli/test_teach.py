@@ -85,9 +85,9 @@ def test_ctrl_c_keeps_what_is_finished(folder, home):
 
 @pytest.mark.slow
 def test_batches_of_the_embedded_server_write_a_plan(folder, home):
-    assert understudy("plan", folder, "--dialogues", 3, home=home).returncode == 0
+    assert understudy("plan", folder, "--dialogues", 2, home=home).returncode == 0
     words = (
-        "generate", folder, "--teacher", "understudy/mini", "--batch", "--repeats", 1, "--max-tokens", 48,
+        "generate", folder, "--teacher", "understudy/mini", "--batch", "--repeats", 0, "--max-tokens", 24,
     )  # fmt: skip
     first = understudy(*words, "--json", home=home)
     assert first.returncode == 0, first.stderr
