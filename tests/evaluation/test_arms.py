@@ -1,7 +1,5 @@
 """Which arms there are, what each is told, and where its model lives."""
 
-import asyncio
-
 import pytest
 
 from understudy.character.character import Character, Fact
@@ -9,8 +7,8 @@ from understudy.dataset import count_text_tokens
 from understudy.errors import ConfigError
 from understudy.evaluation.arms import build_arms
 from understudy.evaluation.casting import ARM_NAMES, Casting, Placement, cast_from_flags
-from understudy.evaluation.connection import ChatReply, Switchboard, reach
 from understudy.evaluation.short_prompts import few_shot_examples, trimmed_prompt
+from understudy.evaluation.wrong_character import find_wrong_tune
 
 BASE, TUNED, OTHER = "base", "ft:base:me:ann:1", "ft:base:me:zed:2"
 
@@ -125,29 +123,23 @@ def test_all_that_is_wrong_with_the_flags_is_said_at_once():
         assert part in str(caught.value)
 
 
-class Echo:
-    """A server that says its name."""
+def test_the_control_is_the_newest_model_of_another_character_on_the_same_base():
+    listed = [
+        ("base", 1),
+        ("ft:base:me:ann:1", 9),
+        ("ft:base:me:ann:8", 10),
+        ("ft:base:me:zed:2", 3),
+        ("ft:base:me:ida:4", 5),
+        ("ft:other:me:bob:5", 8),
+        ("ft:base:me:ida:4:ckpt-step-10", 7),
+    ]
 
-    def __init__(self, name):
-        self.name = name
-
-    async def reply(self, model, messages, *, temperature, max_tokens, seed):
-        return ChatReply(f"{self.name}:{model}", "stop", 1, 1)
-
-    async def score(self, model, messages):
-        return []
+    assert find_wrong_tune(listed, BASE, TUNED) == "ft:base:me:ida:4"
+    assert find_wrong_tune(listed[:3], BASE, TUNED) is None
+    assert find_wrong_tune(listed, "other", TUNED) is None
+    assert find_wrong_tune(listed, BASE, "model-of-somebody") is None
 
 
-def test_requests_go_where_the_arm_s_model_lives():
-    own, other = Echo("own"), Echo("other")
-    board = Switchboard(own, {"https://example.org/v1": other})
-
-    async def said(connection):
-        return (await connection.reply("m", [], temperature=0, max_tokens=1, seed=0)).text
-
-    assert asyncio.run(said(reach(board, None))) == "own:m"
-    assert asyncio.run(said(reach(board, "https://example.org/v1"))) == "other:m"
-    assert reach(own, None) is own
-    for connection in (board, own):
-        with pytest.raises(ConfigError, match="Nothing is connected"):
-            reach(connection, "https://elsewhere.org/v1")
+def test_a_control_that_the_server_offers_leaves_a_verdict_current():
+    assert Casting(wrong=OTHER, sought=True).as_row() == Casting().as_row()
+    assert Casting(wrong=OTHER).as_row() != Casting().as_row()

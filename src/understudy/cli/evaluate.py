@@ -44,7 +44,8 @@ def evaluate_command(
         typer.Option(help="Expensive model to measure with the long prompt. Default: priced only."),
     ] = None,
     wrong: Annotated[
-        str | None, typer.Option(help="Model tuned on another character, as negative control.")
+        str | None,
+        typer.Option(help="Model tuned on another character, as control. Default: the newest here."),
     ] = None,
     arm: Annotated[
         list[str] | None,
@@ -115,13 +116,17 @@ def evaluate_showing_progress(
         return found, True
     whose = resolve_provider(provider, allow_paid=provider is not None)
     others = _servers_of_arms(casting)
-    if whose.paid or any(other.paid for other in others.values()):
-        _ask(folder, run, settings, casting, whose, yes)
+    placed = [arm for arm, server in others.items() if server.paid]
+    if whose.paid or placed:
+        names = {server.name for server in (whose, *others.values()) if server.paid}
+        _ask(folder, run, settings, casting, None if whose.paid else placed, " and ".join(sorted(names)), yes)
     try:
         with ProgressLine(sys.stderr) as line, alone(run, _say_waiting):
             found = None if again else current_verdict(folder, run, settings, casting=casting)
             if found is not None:
                 return found, True
+            if not whose.paid:
+                casting = _with_control(casting, run, whose)
             # What is measured is the model, not what the server does around it.
             plainly = {"x-understudy-policies": "off"}
             connection, *further = (
@@ -164,6 +169,26 @@ def _servers_of_arms(casting: Casting | None) -> dict[str, Provider]:
         key = os.environ.get(variable) if variable else None
         found[name] = resolve_provider(placement.provider, allow_paid=True, api_key=key)
     return found
+
+
+def _with_control(casting: Casting | None, run: Path, whose: Provider) -> Casting:
+    """The casting with the newest model that this server has of another character, if none was named."""
+    import json
+    from dataclasses import replace
+
+    from understudy.client import connect
+    from understudy.evaluation.casting import Casting
+    from understudy.evaluation.wrong_character import find_wrong_tune
+
+    casting = casting or Casting()
+    if casting.wrong or "wrong+short" in casting.placements:
+        return casting
+    job = json.loads((run / "job.json").read_text(encoding="utf-8"))
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    with connect(whose) as client:
+        listed = [(model.id, model.created) for model in client.models.list()]
+    found = find_wrong_tune(listed, str(config.get("base_model")), job.get("fine_tuned_model") or "")
+    return replace(casting, wrong=found, sought=True)
 
 
 def _say_waiting() -> None:
@@ -222,10 +247,11 @@ def _ask(
     run: Path,
     settings: Settings,
     casting: Casting | None,
-    whose: Provider,
+    placed_only: list[str] | None,
+    names: str,
     yes: bool,
 ) -> None:
-    """Say what it costs; spending needs a yes from a person.
+    """Say what it costs at the servers ``names``; spending needs a yes from a person.
 
     Raises:
         ConfigError: Nobody can be asked.
@@ -233,9 +259,10 @@ def _ask(
     from understudy.cli.consent import ask_to_spend
     from understudy.evaluation import foresee
 
-    print(f"{whose.name}: {foresee(folder, run, settings, casting)}", file=sys.stderr)
+    spending = foresee(folder, run, settings, casting, placed_only=placed_only)
+    print(f"{names}: {spending}", file=sys.stderr)
     if not yes:
-        ask_to_spend(whose.name, "Ask?")
+        ask_to_spend(names, "Ask?")
 
 
 def print_verdict(verdict: dict[str, Any]) -> None:

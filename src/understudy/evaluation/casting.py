@@ -37,17 +37,19 @@ class Placement:
 class Casting:
     """What the arms need beside the run: ``star`` plays expensive+long, ``wrong`` the negative control.
 
-    ``wrong`` is a model tuned on another character. ``placements`` replaces the model of any arm.
+    ``wrong`` is a model tuned on another character; with ``sought`` the server's list gave it, and a
+    verdict stays current when that list grows. ``placements`` replaces the model of any arm.
     """
 
     star: str | None = None
     wrong: str | None = None
     placements: Mapping[str, Placement] = field(default_factory=dict)
+    sought: bool = False
 
     def as_row(self) -> dict[str, object]:
         """What decides the replies: models and addresses, no keys."""
         placed = {name: [p.model, p.provider] for name, p in sorted(self.placements.items())}
-        return {"star": self.star, "wrong": self.wrong, "placements": placed}
+        return {"star": self.star, "wrong": None if self.sought else self.wrong, "placements": placed}
 
 
 def cast_from_flags(

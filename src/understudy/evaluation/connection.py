@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from understudy.errors import ConfigError, ProviderError
+from understudy.errors import ProviderError
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
@@ -17,8 +17,6 @@ __all__ = [
     "OpenAIConnection",
     "RequestRefused",
     "ScoredMessage",
-    "Switchboard",
-    "reach",
 ]
 
 Messages = Sequence[dict[str, str]]
@@ -125,57 +123,6 @@ class OpenAIConnection:
             raise ProviderError(
                 f"{model}: {error.message}. Run the command again: replies are kept."
             ) from error
-
-
-class Switchboard:
-    """Arms of one evaluation at several servers: each arm's requests go where its model lives.
-
-    Args:
-        own: The run's server, for arms without a ``provider``.
-        others: Connections by the ``provider`` of the arms.
-    """
-
-    def __init__(self, own: Connection, others: Mapping[str, Connection] | None = None) -> None:
-        self.own = own
-        self.others = dict(others or {})
-
-    def at(self, provider: str | None) -> Connection:
-        """The connection to a provider; ``None`` is the run's own server.
-
-        Raises:
-            ConfigError: Nothing was connected to that provider.
-        """
-        if provider is None:
-            return self.own
-        if provider not in self.others:
-            raise ConfigError(
-                f"Nothing is connected to {provider}. Name it with --arm NAME=MODEL@{provider}."
-            )
-        return self.others[provider]
-
-    async def reply(
-        self, model: str, messages: Messages, *, temperature: float, max_tokens: int, seed: int
-    ) -> ChatReply:
-        """A reply of the run's own server."""
-        return await self.own.reply(
-            model, messages, temperature=temperature, max_tokens=max_tokens, seed=seed
-        )
-
-    async def score(self, model: str, messages: Messages) -> list[ScoredMessage]:
-        """A score of the run's own server."""
-        return await self.own.score(model, messages)
-
-
-def reach(connection: Connection, provider: str | None) -> Connection:
-    """Where an arm's model answers: the run's own server, or the switchboard's line to its provider.
-
-    Raises:
-        ConfigError: The arm lives elsewhere, and nothing is connected to that place.
-    """
-    if provider is None:
-        return connection
-    lines = connection if isinstance(connection, Switchboard) else Switchboard(connection)
-    return lines.at(provider)
 
 
 def _chat_reply(answer: Any, model: str) -> ChatReply:

@@ -115,13 +115,22 @@ def current_verdict(
 
 
 def foresee(
-    folder: CharacterFolder, run: Path, settings: Settings | None = None, casting: Casting | None = None
+    folder: CharacterFolder,
+    run: Path,
+    settings: Settings | None = None,
+    casting: Casting | None = None,
+    *,
+    placed_only: Collection[str] | None = None,
 ) -> Spending:
-    """What an evaluation would ask of a provider that charges. Asks nothing."""
+    """What an evaluation would ask of a provider that charges. Asks nothing.
+
+    Args:
+        placed_only: Names of arms at servers that charge, where the run's own server is free.
+    """
     case = open_case(folder, run, settings or Settings(), casting or Casting())
     probes = case.freeze().set.asked(case.settings)
-    arms = case.arms()
-    plain = training_questions(case.training, case.settings.style_questions)
+    arms = [arm for arm in case.arms() if placed_only is None or arm.name in placed_only]
+    plain = training_questions(case.training, case.settings.style_questions) if placed_only is None else []
     return foresee_spending(arms, probes, plain, case.settings)
 
 

@@ -43,19 +43,23 @@ async def score_conversations(
             plan[arm.name, dialogue.id] = key
             jobs.append(_score_job(asker.connection_of(arm), arm, messages, key, file, progress))
     await bounded(jobs, asker.settings.concurrency)
-    refused = {d for (_, d), key in plan.items() if file.rows[key].get("error")}
+    failed = {pair for pair, key in plan.items() if file.rows[key].get("error")}
+    # An arm at a server that scores nothing is left out alone, and not every arm with it.
+    able = {name for name, d in plan if (name, d) not in failed} or {arm.name for arm in arms}
+    refused = {d for name, d in failed if name in able}
     kept = [d for d in conversations if d.id not in refused]
     likelihoods = {
         arm.name: [x for d in kept for x in _likelihoods(arm, d, file.rows[plan[arm.name, d.id]])]
+        if arm.name in able
+        else []
         for arm in arms
     }
-    errors = [str(file.rows[key]["error"]) for key in plan.values() if file.rows[key].get("error")]
-    note = (
-        f"{len(refused)} of {len(conversations)} conversations could not be scored by every arm: {errors[0]}"
-        if errors
-        else None
-    )
-    return likelihoods, note
+    if not failed:
+        return likelihoods, None
+    error = str(file.rows[plan[min(failed)]]["error"])
+    silent = ", ".join(arm.name for arm in arms if arm.name not in able)
+    what = f"{len(refused)} of {len(conversations)} conversations could not be scored by every arm"
+    return likelihoods, f"{what}: {error}" if refused else f"{silent} could not be scored: {error}"
 
 
 def _beginning(dialogue: Dialogue) -> Sequence[Any]:

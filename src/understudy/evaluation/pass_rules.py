@@ -32,6 +32,7 @@ from understudy.evaluation.probe import (
 from understudy.evaluation.refusals import corrects, declines, says_it_does_not_know
 from understudy.evaluation.repetition import LOOP, looped_share
 from understudy.evaluation.scores.false_premise import sets_right
+from understudy.evaluation.scores.skill import SKILL, is_done
 from understudy.evaluation.thresholds import Thresholds
 from understudy.evaluation.words import words
 
@@ -84,6 +85,9 @@ class PassRules:
     def _decide(self, answer: Answer, style: float | None, rank: float | None) -> Decision:
         if not answer.text.strip():
             return Decision(False, "empty")
+        if answer.probe.category == SKILL:
+            right = is_done(answer)
+            return Decision(right, "keeps the rules of its task" if right else "breaks a rule of its task")
         if looped_share(answer.text) >= LOOP:
             return Decision(False, "loops")
         category = answer.probe.category

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass
 from functools import cached_property
 
-from understudy.errors import ProviderError
+from understudy.errors import EvaluationError, ProviderError
 from understudy.evaluation.arms import Arm
 from understudy.evaluation.connection import Connection, RequestRefused
 from understudy.evaluation.probe import Probe
@@ -66,7 +66,15 @@ class Asker:
         self._asking: dict[str, asyncio.Future[Row]] = {}
 
     def connection_of(self, arm: Arm) -> Connection:
-        """Where the arm's model answers."""
+        """Where the arm's model answers.
+
+        Raises:
+            EvaluationError: It lives on another server, and no connection to that was given.
+        """
+        if arm.provider and arm.name not in self.elsewhere:
+            raise EvaluationError(
+                f"{arm.name}: {arm.model} lives at {arm.provider}, and nothing is connected to that server."
+            )
         return self.elsewhere.get(arm.name, self.connection)
 
     async def row(self, arm: Arm, probe: Probe, sample: int = 0) -> tuple[Row, bool]:

@@ -51,7 +51,7 @@ def score_arm(
     seed = settings.seed
     # Further probes are identity questions and attacks alone: they would tilt any other score.
     pressed = [a for a in answers if a.probe.part in ("single", "further")]
-    answers = [a for a in answers if a.probe.part in ("single", "skill")]
+    everything, answers = answers, [a for a in answers if a.probe.part == "single"]
     in_character = character.policies.disclosure == "in_character"
     return {
         "nll_per_token": score_nll(likelihoods, seed),
@@ -71,10 +71,10 @@ def score_arm(
         "relevance": score_relevance(answers, yardsticks.matcher, yardsticks.is_dump, seed),
         "reply_length_ratio": score_length(answers, yardsticks.real_replies, seed),
         "repetition": score_repetition(answers),
-        "self_repetition": score_self_repetition(answers, seed),
+        "self_repetition": score_self_repetition(everything, seed),
         "diversity": score_diversity(answers, yardsticks.real_replies),
         "copying": score_copying(answers, yardsticks.training_text),
-        "general_skill": score_skill(answers),
+        "general_skill": score_skill(everything),
     }
 
 

@@ -8,6 +8,7 @@ from understudy.errors import UnderstudyError
 from understudy.evaluation.arms import Arm
 from understudy.evaluation.probe import Probe
 from understudy.evaluation.probes import ProbeSet
+from understudy.evaluation.scores.skill import skill_probes
 from understudy.evaluation.scripts import Script
 from understudy.evaluation.settings import Settings
 
@@ -41,13 +42,15 @@ def foresee_spending(
     measured = [arm for arm in arms if arm.measured]
     limit = settings.max_tokens or 0
     wanted = [(settings.samples(probe.part), _tokens(probe)) for probe in probes.probes]
+    wanted += [(1, _tokens(probe)) for probe in skill_probes()[: settings.skills]]
     wanted += [(1, tokens) for script in probes.scripts for tokens in _script_tokens(script, limit)]
     requests = sum(times for times, _ in wanted)
     history = sum(times * tokens for times, tokens in wanted)
     usage = [
-        (arm.model, requests * count_text_tokens(arm.prompt) + history, requests * limit) for arm in measured
+        (arm.model, requests * count_text_tokens(arm.prompt_text) + history, requests * limit)
+        for arm in measured
     ]
-    if measured:
+    if measured and plain:
         usage.append((measured[0].base_model, sum(_tokens(probe) for probe in plain), len(plain) * limit))
     usd, priced = _price(usage)
     return Spending(

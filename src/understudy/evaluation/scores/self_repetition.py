@@ -10,6 +10,7 @@ from understudy.evaluation.words import words
 __all__ = ["repeated_share", "score_self_repetition"]
 
 SIZE = 4
+FEWEST_CONVERSATIONS = 3
 UNIT = "share of word 4-grams said before"
 METHOD = "scripted conversations with the arm's own replies as history; bootstrap over conversations"
 
@@ -34,7 +35,7 @@ def score_self_repetition(answers: Sequence[Answer], seed: int = 0) -> Measured:
         mean over turns ≥ 2 of  #(4-grams of the reply that stand in its earlier replies) / #(4-grams)
 
     Catchphrases shorter than four words do not count. Replies of fewer than four words are left
-    out. Cannot be computed without conversations of two turns or more.
+    out. Cannot be computed with fewer than three conversations of two turns or more.
 
     Source: "seq-rep-4" of Welleck et al. 2020, arXiv 1908.04319, across the turns of a conversation.
     """
@@ -47,8 +48,8 @@ def score_self_repetition(answers: Sequence[Answer], seed: int = 0) -> Measured:
         if share is not None:
             asked.append(answer)
             values.append(share)
-    if not asked:
-        reason = "no conversation of two turns or more was held"
+    if len({a.probe.group for a in asked}) < FEWEST_CONVERSATIONS:
+        reason = f"fewer than {FEWEST_CONVERSATIONS} conversations of two turns or more were held"
         return Measured(not_computed(reason, unit=UNIT, method=METHOD))
     interval = bootstrap_mean(values, [a.probe.group for a in asked], seed=seed)
     whole = sum(value >= 0.8 for value in values)

@@ -15,7 +15,7 @@ from understudy.evaluation.scores.asked import of_category
 from understudy.evaluation.statistics import paired_share_difference, share
 from understudy.evaluation.words import normalised, plain, words
 
-__all__ = ["SKILL", "SkillItem", "score_skill", "score_skill_lost", "skill_items", "skill_probes"]
+__all__ = ["SKILL", "SkillItem", "is_done", "score_skill", "score_skill_lost", "skill_items", "skill_probes"]
 
 SKILL = "skill"
 LOW_BASE = 0.2
@@ -87,6 +87,11 @@ def skill_probes() -> list[Probe]:
     ]
 
 
+def is_done(answer: Answer) -> bool:
+    """Whether the reply keeps all rules of the task that its probe asks."""
+    return any(item.is_right(answer.text) for item in skill_items() if item.id == answer.probe.id)
+
+
 def score_skill(answers: Sequence[Answer]) -> Measured:
     """Share of small general tasks that are done right, in whatever voice.
 
@@ -101,7 +106,7 @@ def score_skill(answers: Sequence[Answer]) -> Measured:
     asked = [a for a in of_category(answers, SKILL) if a.probe.id in known]
     if not asked:
         return Measured(not_computed("general tasks were not asked", unit=UNIT, method=METHOD))
-    right = [float(known[a.probe.id].is_right(a.text)) for a in asked]
+    right = [float(is_done(a)) for a in asked]
     interval = share(right, [a.probe.group for a in asked])
     kinds: dict[str, list[float]] = {}
     for answer, value in zip(asked, right, strict=True):
