@@ -76,16 +76,16 @@ def test_effects_are_turned_so_that_more_is_better(study):
 def test_the_six_answers_come_from_the_figures(study):
     assert len(study["answers"]) == 6
     shape = " ".join(answer(study, "Pairs")["sentences"])
-    assert "With pairs against the baseline it is better in surprise at the real lines +0.3" in shape
+    assert "With pairs, against the baseline it is better in surprise at the real lines, +0.3" in shape
     leak = " ".join(answer(study, "What keeps")["sentences"])
     assert (
-        "With no protective examples against the baseline it is worse in AI disclaimers in the play" in leak
+        "With no protective examples, against the baseline it is worse in AI disclaimers in the play" in leak
     )
     assert "calls itself an AI in 10% of the replies at turn 1 (20) and 80% at turn 8 (20)" in leak
     many = " ".join(answer(study, "How many")["sentences"])
     assert "More data stopped paying between 50 and 200 dialogues" in many.replace("more data", "More data")
     tone = " ".join(answer(study, "Can a fine-tune")["sentences"])
-    assert "Tone: yes, better than the untuned model under the long prompt" in tone
+    assert re.search(r"Tone: \d+.* against the untuned model under the long prompt: shown better", tone)
 
 
 def test_noise_is_told_as_not_shown_and_never_as_equal(study):

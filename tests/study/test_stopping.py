@@ -19,7 +19,7 @@ def test_pays_where_the_last_step_still_gains():
 
     assert (found.answer, found.after) == ("pays", 100)
     assert found.sentence.startswith("More data still paid at 200 dialogues: from 100 to 200")
-    assert "+0.2 nats per token (+0.1 to +0.3)" in found.sentence
+    assert "+0.20 nats per token (+0.10 to +0.30)" in found.sentence
 
 
 def test_stopped_between_the_last_that_paid_and_the_first_without_a_gain_that_counts():

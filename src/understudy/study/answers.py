@@ -49,13 +49,15 @@ def answer_questions(study: Figures, name: str) -> list[StudyAnswer]:
 
 
 def compare_in_words(effects: Figures, than: str, scores: Sequence[str] = TOLD) -> str:
-    """``than the baseline: better in style, +9.1 points (…); worse in …; not shown either way in …``."""
+    """``against the baseline it is better in style, +9.1 points (…); not shown either way in facts``."""
     groups: dict[str, list[str]] = {"better": [], "worse": [], "not shown": []}
     for score in scores:
         if row := effects.get(score):
             title = _lower(kind_of_score(score).title)
-            groups[row["shown"]].append(f"{title} {amount(score, row)}")
-    parts = [f"{word} in {_list(found)}" for word in ("better", "worse") if (found := groups[word])]
+            # How wide the other intervals are stands in the table; here they would bury what is shown.
+            told = title if row["shown"] == "not shown" else f"{title}, {amount(score, row)}"
+            groups[row["shown"]].append(told)
+    parts = [f"{word} in {'; in '.join(found)}" for word in ("better", "worse") if (found := groups[word])]
     if groups["not shown"]:
         parts.append(f"not shown either way in {_list(groups['not shown'])}")
     return (
@@ -74,7 +76,7 @@ def _can_it_play(study: Figures) -> StudyAnswer:
         _verdict("Tone", rows.get("style"), "style", scores),
         _verdict("World view, facts told rightly", rows.get("fact_recall"), "fact_recall", scores)
         + _hardly(scores),
-        _sentence("All in all", compare_in_words(rows, _arm(rival))),
+        _sentence("All in all,", compare_in_words(rows, _arm(rival))),
     ]
     if rival != "cheap+short" and "cheap+short" in against:
         found.append(_sentence("And", compare_in_words(against["cheap+short"], _arm("cheap+short"))))
@@ -90,7 +92,8 @@ def _is_a_prompt_needed(study: Figures) -> StudyAnswer:
         return StudyAnswer(question, OPEN, ("Name levels of system_prompt in study.yaml.",))
     base = describe_level("system_prompt", study["baseline"]["system_prompt"])
     found = [
-        f"All are asked under the short prompt and compared with data under {base}, unless said otherwise."
+        _in_short(cells),
+        f"All are asked under the short prompt and compared with data under {base}, unless said otherwise.",
     ]
     for cell in cells:
         found.append(_row_sentence(cell))
@@ -108,7 +111,7 @@ def _pairs_or_conversations(study: Figures) -> StudyAnswer:
     if not cells:
         return StudyAnswer(question, OPEN, ("Name levels of shape in study.yaml.",))
     base = study["baseline"]["shape"]
-    found = [f"The baseline learns {base}."]
+    found = [_in_short(cells), f"The baseline learns {base}."]
     for cell in cells:
         found.append(_row_sentence(cell))
         later = cell["effects"].get(DEPLOYED, {}).get("nll_later")
@@ -135,14 +138,14 @@ def _what_keeps_disclaimers_away(study: Figures) -> StudyAnswer:
     untuned = study["untuned"]
     cells = [*_singles(study, "protective"), *_mixed(study, "protective")]
     leak, plain = scores.get("in_fiction_leak"), untuned.get("cheap+short", {}).get("in_fiction_leak")
-    found = []
+    found = [_in_short(cells)]
     if leak:
         rival = f", the untuned model in {_value('in_fiction_leak', plain)}" if plain else ""
         found.append(f"The baseline calls itself an AI in {_value('in_fiction_leak', leak)}{rival}.")
     told = ("in_fiction_leak", "honesty", "style")
     for cell in cells:
         words = compare_in_words(cell["effects"].get(DEPLOYED, {}), "the baseline", told)
-        found.append(_sentence(f"With {cell['title']}", words))
+        found.append(_sentence(f"With {cell['title']},", words))
     found.append(_turns(study))
     status = MEASURED if cells and leak else PARTLY if leak else OPEN
     return StudyAnswer(question, status, _full(found) or ("No probe of this kind was answered.",))
@@ -157,7 +160,9 @@ def _where_is_it_cheapest(study: Figures, name: str) -> StudyAnswer:
             f"Training the baseline took {expense['seconds']:.0f} seconds here for {expense['tokens']:,} "
             "tokens."
         )
-    quotes = [f"{_usd(q['usd'])} at {q['place']}" for q in expense.get("quotes", []) if q["usd"] is not None]
+    quotes = [
+        f"{_usd(q['usd'])} {_place(q['place'])}" for q in expense.get("quotes", []) if q["usd"] is not None
+    ]
     if quotes:
         found.append(f"The same tokens cost, priced and not measured: {', '.join(quotes)}.")
     found += [str(answer) for answer in expense.get("answers", [])]
@@ -183,24 +188,20 @@ def _scores(study: Figures, title: str, arm: str = DEPLOYED) -> Figures:
 
 
 def _row_sentence(cell: Figures) -> str:
-    return _sentence(
-        f"With {cell['title']}", compare_in_words(cell["effects"].get(DEPLOYED, {}), "the baseline")
-    )
+    words = compare_in_words(cell["effects"].get(DEPLOYED, {}), "the baseline")
+    return _sentence(f"With {cell['title']},", words)
 
 
 def _verdict(what: str, row: Figures | None, score: str, scores: Figures) -> str:
-    """``Tone: shown better than the untuned model with the long prompt, 91 % (…).``"""
+    """``Tone: 91% (…), +9 points (…) against the untuned model under the long prompt: shown better.``"""
     if row is None:
         return f"{what} could not be computed."
-    words = {
-        "better": "yes, better",
-        "worse": "no, worse",
-        "not shown": "no difference shown, which is not equal,",
-    }
+    words = {"better": "shown better", "worse": "shown worse"}
+    judged = words.get(row["shown"], "no difference shown, which is not equal")
     return (
-        f"{what}: {words[row['shown']]} than the untuned model under the long prompt "
-        f"({_value(score, scores.get(score))}; {amount(score, row)})."
-    ).replace("equal, than", "equal, from")
+        f"{what}: {_value(score, scores.get(score))}, {amount(score, row)} against the untuned model under "
+        f"the long prompt: {judged}."
+    )
 
 
 def _hardly(scores: Figures) -> str:
@@ -219,8 +220,9 @@ def _turns(study: Figures) -> str:
         return "Long conversations were not measured."
     first, last = turns[0], turns[-1]
     return (
-        f"In replayed conversations it calls itself an AI in {first['leak']:.0%} of the replies at turn "
-        f"{first['turn']} ({first['count']}) and {last['leak']:.0%} at turn {last['turn']} ({last['count']})."
+        "In scripted conversations, with its own replies as the history, it calls itself an AI in "
+        f"{first['leak']:.0%} of the replies at turn {first['turn']} ({first['count']}) and "
+        f"{last['leak']:.0%} at turn {last['turn']} ({last['count']})."
     )
 
 
@@ -249,6 +251,27 @@ def _lower(text: str) -> str:
 
 def _list(items: Sequence[str]) -> str:
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def _place(place: str) -> str:
+    return "on this machine (electricity)" if place == "this machine" else f"at {place}"
+
+
+def _in_short(cells: Sequence[Figures]) -> str:
+    """What each change is shown to do, without figures, for who has two minutes."""
+    parts = []
+    for cell in cells:
+        rows = cell["effects"].get(DEPLOYED, {})
+        words = []
+        for word in ("better", "worse"):
+            found = [_lower(kind_of_score(s).title) for s in TOLD if s in rows and rows[s]["shown"] == word]
+            words += [f"{word} in {_list(found)}"] if found else []
+        parts.append(f"{cell['title']}: {', '.join(words) or 'no difference shown'}")
+    return f"In short, against the baseline: {'. '.join(map(_upper, parts))}." if parts else ""
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _usd(value: float) -> str:

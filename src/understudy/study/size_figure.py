@@ -10,7 +10,7 @@ from understudy.study.measurement import DEPLOYED
 
 __all__ = ["draw_sizes"]
 
-WIDTH, HEIGHT = 400, 270
+WIDTH, HEIGHT = 400, 285
 UNTUNED = {"cheap+long": "untuned, long prompt", "cheap+short": "untuned, short prompt"}
 
 
@@ -62,17 +62,15 @@ def draw_sizes(
 
 
 def _draw_untuned(axes: Any, score: str, untuned: Mapping[str, Mapping[str, Any]], scale: float) -> None:
-    """Dashed lines at what the untuned model scores, each named at the right end."""
+    """Dashed lines at what the untuned model scores, named below the drawing, where nothing is in the way."""
     for arm, words in UNTUNED.items():
         row = (untuned.get(arm) or {}).get(score)
-        if not row or row["value"] is None:
-            continue
-        value = scale * row["value"]
-        axes.axhline(value, color=arm_colour(arm), linewidth=1.1, linestyle=(0, (4, 3)))
-        axes.annotate(
-            words, (1, value), xycoords=("axes fraction", "data"), xytext=(-2, 3), textcoords="offset points",
-            ha="right", va="bottom", fontsize=9, color=arm_colour(arm),
-        )  # fmt: skip
+        if row and row["value"] is not None:
+            style = (0, (4, 3)) if arm == "cheap+long" else (0, (1, 2))
+            value = scale * row["value"]
+            axes.axhline(value, color=arm_colour(arm), linewidth=1.3, linestyle=style, label=words)
+    if axes.get_legend_handles_labels()[0]:
+        axes.figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=9.5)
 
 
 def _alt(kind: Any, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> str:

@@ -136,13 +136,14 @@ def _sentence(
     )
     if after is None:
         return f"Not shown whether more data pays: {rest}."
-    shown = f"up to {after:,} {noun} more data paid ({_amount(last, unit)} from there to {largest:,})"
+    shown = f"at {after:,} {noun} more data still paid ({_amount(last, unit)} from there to {largest:,})"
     return f"Not shown where more data stops paying: {shown}; {rest}."
 
 
 def _amount(row: Gain, unit: str) -> str:
     if row.gain is None:
         return "not known"
+    digits = 1 if unit == "points" else 2
     if row.low is None or row.high is None:
-        return f"{row.gain:+.3g} {unit} without an interval"
-    return f"{row.gain:+.3g} {unit} ({row.low:+.3g} to {row.high:+.3g})"
+        return f"{row.gain:+.{digits}f} {unit} without an interval"
+    return f"{row.gain:+.{digits}f} {unit} ({row.low:+.{digits}f} to {row.high:+.{digits}f})"
