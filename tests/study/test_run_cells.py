@@ -112,7 +112,8 @@ def test_dpo_follows_sft_on_pairs_that_teach_no_lie(site):
 
     jobs = measured.cells[cell.name].training
     assert [job["method"] for job in jobs] == ["supervised", "dpo"]
-    pairs = [json.loads(line) for line in (site.place / cell.name / "dataset" / "preferences.jsonl").open()]
+    written = site.place / cell.name / "dataset" / "preferences.jsonl"
+    pairs = [json.loads(line) for line in written.read_text(encoding="utf-8").splitlines()]
     assert len(pairs) >= 10
     assert all(pair["preferred_output"][0]["content"].startswith("Ah,") for pair in pairs)
     sincere = {d.messages[0].content for d in site.material.pool if d.category == "sincere_ai"}
@@ -123,13 +124,12 @@ def test_a_killed_command_goes_on_where_it_was(server, iroh):
     command = [sys.executable, "-m", "understudy", "curve", str(iroh.root), "--base", BASE, "--steps", "10"]
     command += ["--sizes", "10,20,40", "--format", "json"]
     environment = os.environ | {"UNDERSTUDY_HOME": str(server.home), "COLUMNS": "200"}
-    first = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    )
-    for line in first.stderr:
-        if line.startswith("cell 2 of 3"):
-            first.send_signal(signal.SIGKILL)
-    first.wait()
+    with subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment
+    ) as first:
+        for line in first.stderr:
+            if line.startswith("cell 2 of 3"):
+                first.send_signal(signal.SIGKILL)
     kept = {path.parent.name for path in (iroh.root / "curve").glob("*/measurement.json")}
     jobs_before = len(list((iroh.root / "curve").glob("*/runs/*")))
 
