@@ -33,6 +33,9 @@ def evaluate_command(
     quick: Annotated[
         bool, typer.Option("--quick", help="A quarter of the probes, one reply each: claims less.")
     ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Every probe with one reply: a quarter of the time.")
+    ] = False,
     development: Annotated[
         bool, typer.Option("--development", help="Ask the development probes, to choose settings by.")
     ] = False,
@@ -71,6 +74,7 @@ def evaluate_command(
     import json
     from dataclasses import replace
 
+    from understudy.errors import ConfigError
     from understudy.evaluation import Settings
     from understudy.evaluation.casting import cast_from_flags
     from understudy.evaluation.verdict import verdict_path
@@ -82,7 +86,11 @@ def evaluate_command(
     name_of_set: Literal["final", "development"] = "development" if development else "final"
     settings = Settings(seed=seed, concurrency=concurrency, probe_set=name_of_set)
     settings = replace(settings, temperature=0.0) if greedy else settings
-    settings = settings.quick() if quick else settings
+    if quick and once:
+        raise ConfigError(
+            "--quick and --once exclude each other: a quarter of the probes, or all with one reply."
+        )
+    settings = settings.quick() if quick else settings.once() if once else settings
     casting = cast_from_flags(arm or [], arm_key or [], star=star, wrong=wrong)
     found, reused = evaluate_showing_progress(
         folder, run_folder, settings, provider=provider, casting=casting, again=again, yes=yes

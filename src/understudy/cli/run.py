@@ -12,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from understudy.client.training_run import TrainedRun
+    from understudy.evaluation import Settings
     from understudy.folder import CharacterFolder
 
 __all__ = ["run_command"]
@@ -35,7 +36,10 @@ def run_command(
         int | None, typer.Option(min=1, help="Dialogues that the star writes first. Default: none.")
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Ask half the probes; the verdict claims less.")
+        bool, typer.Option("--quick", help="Ask a quarter of the probes; the verdict claims less.")
+    ] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Ask every probe once, not three times: a quarter of the time.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -45,17 +49,21 @@ def run_command(
     Example: understudy run iroh --base-model Qwen/Qwen3-0.6B
     """
     from understudy.errors import ConfigError
+    from understudy.evaluation import Settings
     from understudy.folder import open_folder
 
     began = time.monotonic()
     folder = open_folder(name)
+    if quick and once:
+        raise ConfigError("--quick and --once exclude each other.")
     if teach is not None and star is None:
         raise ConfigError("--teach needs the model that writes: --star MODEL")
     if teach is not None and star is not None:
         _teach(folder, star, teach, provider, yes)
     _build(folder)
     run = _train(folder, name, base_model, provider, yes)
-    verdict = _evaluate(folder, run.folder, provider, star, quick, yes)
+    settings = Settings().quick() if quick else Settings().once() if once else Settings()
+    verdict = _evaluate(folder, run.folder, provider, star, settings, yes)
     page = _report(folder, run.id)
     if as_json:
         print(json.dumps(_result(run, verdict, page), ensure_ascii=False, indent=2))
@@ -128,13 +136,11 @@ def _train(
 
 
 def _evaluate(
-    folder: CharacterFolder, run: Path, provider: str | None, star: str | None, quick: bool, yes: bool
+    folder: CharacterFolder, run: Path, provider: str | None, star: str | None, settings: Settings, yes: bool
 ) -> Document:
     from understudy.cli.evaluate import evaluate_showing_progress
-    from understudy.evaluation import Settings
     from understudy.evaluation.casting import Casting
 
-    settings = Settings().quick() if quick else Settings()
     verdict, reused = evaluate_showing_progress(
         folder, run, settings, provider=provider, casting=Casting(star=star), yes=yes
     )
