@@ -27,7 +27,7 @@ $(READY): requirements.lock pyproject.toml packages/understudy-miniatures/pyproj
 demo: $(READY)
 	@test -f $(DEMO)/character.yaml || $(BIN)/understudy init $(DEMO) --example ophelia
 	$(BIN)/understudy teach $(DEMO) --teacher understudy/mini-star --from-sheet --dialogues $(DIALOGUES)
-	$(BIN)/understudy run $(DEMO) --base-model understudy/mini --star understudy/mini-star
+	$(BIN)/understudy run $(DEMO) --base-model understudy/mini --star understudy/mini-star --quick
 
 check: $(READY)
 	$(BIN)/ruff check .

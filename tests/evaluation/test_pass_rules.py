@@ -111,9 +111,9 @@ def test_real_replies_pass_far_more_often_than_an_assistant_s_and_than_those_to_
         return sum(d.passed for d in rules.decide(answers)) / len(answers)
 
     real = share(texts)
-    assert real > 0.6
+    assert real > 0.5
     assert share([assistant_reply(p.question, n) for n, p in enumerate(probes)]) < 0.1
-    assert share([*texts[7:], *texts[:7]]) < real - 0.15
+    assert share([*texts[7:], *texts[:7]]) < real - 0.1
 
 
 def test_thresholds_come_from_training_lines(ophelia):
