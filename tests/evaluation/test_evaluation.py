@@ -63,6 +63,9 @@ def test_the_verdict_holds_every_arm_and_score_with_interval_and_count(evaluated
     assert row["arms"][0]["prompt_tokens"] > 500 > row["arms"][2]["prompt_tokens"] > 0
     assert row["training"]["fine_tuned_model"] == TUNED
     assert len(row["probes"]["sha256"]) == 64
+    assert row["probes"]["looks"] == 1
+    assert 0 < row["probes"]["ceiling"]["passed"] <= 1
+    assert row["primary"]["seeds"][0]["training_seed"] == 1
     assert row["limits"]
     assert row["seeds"]
     assert row["versions"]["understudy"]

@@ -32,7 +32,7 @@ from understudy.evaluation.scoreboard import compare_arms, score_arms
 from understudy.evaluation.secondary import draw_secondary
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.spending import Spending, foresee_spending
-from understudy.evaluation.thresholds import Thresholds, find_thresholds
+from understudy.evaluation.thresholds import find_thresholds
 from understudy.evaluation.training_seeds import refresh_seeds
 from understudy.evaluation.verdict import ArmVerdict, Verdict, load_verdict, save_verdict
 from understudy.evaluation.yardsticks import (
@@ -177,7 +177,7 @@ def _judge(
         comparisons=comparisons,
         detectors=describe_detectors(),
         classifiers=yardsticks.describe(case.character, case.held_out),
-        probes=_describe_probes(case, frozen, probes, thresholds),
+        probes=_describe_probes(case, frozen, probes, rules),
         training=case.run.training(case.manifest),
         settings=settings.as_dict(),
         seeds=_seeds(case),
@@ -187,9 +187,7 @@ def _judge(
     )
 
 
-def _describe_probes(
-    case: Case, frozen: FrozenProbes, probes: ProbeSet, thresholds: Thresholds
-) -> dict[str, Any]:
+def _describe_probes(case: Case, frozen: FrozenProbes, probes: ProbeSet, rules: PassRules) -> dict[str, Any]:
     looks = record_look(
         frozen.folder,
         name=frozen.set.name,
@@ -204,8 +202,16 @@ def _describe_probes(
         "dropped": probes.dropped,
         "notes": list(probes.notes),
         "pass_rules": RULES,
-        "thresholds": thresholds.as_dict(),
+        "thresholds": rules.thresholds.as_dict(),
+        "ceiling": _ceiling(rules, probes),
     }
+
+
+def _ceiling(rules: PassRules, probes: ProbeSet) -> dict[str, float | int | None]:
+    """What the real replies would pass, where a probe's real reply is known: the rules are no target of 1."""
+    real = [Answer(p, p.reference) for p in probes.single() if p.reference]
+    passed = [decision.passed for decision in rules.decide(real)]
+    return {"passed": sum(passed) / len(passed) if passed else None, "count": len(passed)}
 
 
 def _passed(answers: Sequence[Answer], decisions: Sequence[Decision]) -> Passed:

@@ -78,7 +78,7 @@ class Settings:
         )
 
     def once(self) -> "Settings":
-        """Every probe of the primary endpoint once, and a part of what stands beside: a quarter of the work."""
+        """Every probe of the primary endpoint once, a part of what stands beside: a quarter of the work."""
         return replace(
             self,
             replies_per_probe=1,

@@ -123,11 +123,11 @@ def share(
 
 
 @lru_cache(maxsize=16)  # the same clusters are resampled for every arm and score
-def _resample(clusters: int, draws: int, seed: int) -> NDArray[np.uint16]:
+def _resample(clusters: int, draws: int, seed: int) -> NDArray[np.float32]:
     """How often each cluster is drawn in each bootstrap sample: draws × clusters."""
     generator = np.random.default_rng(seed)
     drawn = generator.multinomial(clusters, np.full(clusters, 1 / clusters), size=draws)
-    return drawn.astype(np.uint16)
+    return drawn.astype(np.float32)  # Small whole numbers, so nothing is rounded.
 
 
 def _tails(clusters: int, confidence: float) -> tuple[float, float]:
@@ -169,7 +169,8 @@ def bootstrap_statistic(
         value = float(statistic(sums.sum(axis=0)[None, :])[0])
         if clusters < 3 or not math.isfinite(value):
             return Interval(value if math.isfinite(value) else None, None, None)
-        drawn = statistic(_resample(clusters, draws, seed).astype(np.float64) @ sums)
+        totals = _resample(clusters, draws, seed) @ sums.astype(np.float32)
+        drawn = statistic(totals.astype(np.float64))
     drawn = drawn[np.isfinite(drawn)]
     if len(drawn) < 0.95 * draws:
         return Interval(value, None, None)
