@@ -14,8 +14,8 @@ from understudy.judging.markup import plain_text
 __all__ = ["COMPARISON", "Pair", "Pairs", "pairs_hash", "place", "read_pairs"]
 
 COMPARISON = "comparison"
-LEFT_OUT = ("drift", "crisis")
-"""Drift is a matter of many turns, and an answer to a cry for help is no play."""
+LEFT_OUT = ("drift", "crisis", "audience_safety")
+"""Drift is a matter of many turns; an answer to a cry for help, or a refusal of what harms, is no play."""
 Messages = tuple[Mapping[str, str], ...]
 
 
@@ -70,7 +70,9 @@ def read_pairs(
     seed: int,
     categories: Iterable[str] | None = None,
 ) -> Pairs:
-    """At most ``most`` pairs of the published replies, spread over the groups, first samples first.
+    """At most ``most`` pairs of the published replies to single probes, spread over the groups.
+
+    First samples come first, so that a smaller number still holds every probe.
 
     Args:
         name: The character's, to take off a reply that begins with it.
@@ -84,7 +86,7 @@ def read_pairs(
     asked = {row["id"]: row.get("fact") for row in read_rows(run / "probes.jsonl")}
     table: dict[tuple[str, int], dict[str, Mapping[str, Any]]] = {}
     for row in rows:
-        if row.get("arm") in arms:
+        if row.get("arm") in arms and row.get("part", "single") == "single":
             table.setdefault((row["probe_id"], int(row.get("sample") or 0)), {})[row["arm"]] = row
     left_out: dict[str, int] = {}
     pairs = []
