@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from understudy.cost.evidence import read_rows
+from understudy.cost.evidence import read_object, read_rows
 from understudy.errors import EvaluationError
 from understudy.judging.markup import plain_text
 
@@ -83,7 +83,7 @@ def read_pairs(
         EvaluationError: The run has no replies of both arms.
     """
     rows = read_rows(run / "replies.jsonl")
-    asked = {row["id"]: row.get("fact") for row in read_rows(run / "probes.jsonl")}
+    asked = _facts_asked(run)
     table: dict[tuple[str, int], dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         if row.get("arm") in arms and row.get("part", "single") == "single":
@@ -118,6 +118,13 @@ def read_pairs(
     if len(chosen) < len(pairs):
         left_out["not drawn"] = len(pairs) - len(chosen)
     return Pairs(chosen, left_out)
+
+
+def _facts_asked(run: Path) -> dict[str, str | None]:
+    """The fact that each frozen probe asks for; sets lie beside the runs, in older runs in the run itself."""
+    frozen = [read_object(path) for path in sorted((run.parent.parent / "probes").glob("*.json"))]
+    rows = [*read_rows(run / "probes.jsonl"), *(row for body in frozen for row in body.get("probes") or ())]
+    return {row["id"]: row.get("fact") for row in rows}
 
 
 def _reason(
