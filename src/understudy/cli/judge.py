@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from understudy.client import Provider
-    from understudy.evaluation.replies import RowFile
+    from understudy.evaluation.row_file import RowFile
     from understudy.folder import CharacterFolder
     from understudy.judging import Judge, JudgingPlan
     from understudy.judging.pair import Pair

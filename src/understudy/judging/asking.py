@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from understudy.evaluation.connection import Connection, RequestRefused
-from understudy.evaluation.replies import Progress, RowFile
+from understudy.evaluation.row_file import Progress, RowFile
 from understudy.judging.comparison import ORDERS, Order, compose_comparison, first_order, read_choice
 from understudy.judging.faults import Examined, compose_examination, read_faults
 from understudy.judging.pair import Pair

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from understudy.evaluation.replies import RowFile
+from understudy.evaluation.row_file import RowFile
 from understudy.evaluation.statistics import paired_share_difference, share
 from understudy.judging.agreement import krippendorff_alpha, nominal
 from understudy.judging.faults import fault_names

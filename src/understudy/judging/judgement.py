@@ -7,7 +7,7 @@ from typing import Any
 
 from understudy import __version__
 from understudy.atomic import write_json
-from understudy.evaluation.replies import RowFile
+from understudy.evaluation.row_file import RowFile
 from understudy.evaluation.words import words
 from understudy.judging.agreement import krippendorff_alpha, share_equal
 from understudy.judging.comparison import ORDERS, Outcome

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from understudy.cost.evidence import read_rows
+from understudy.cost.evidence import read_object, read_rows
 from understudy.errors import EvaluationError
 from understudy.judging.markup import plain_text
 
 __all__ = ["COMPARISON", "Pair", "Pairs", "pairs_hash", "place", "read_pairs"]
 
 COMPARISON = "comparison"
-LEFT_OUT = ("drift", "crisis")
-"""Drift is a matter of many turns, and an answer to a cry for help is no play."""
+LEFT_OUT = ("drift", "crisis", "audience_safety")
+"""Drift is a matter of many turns; an answer to a cry for help, or a refusal of what harms, is no play."""
 Messages = tuple[Mapping[str, str], ...]
 
 
@@ -70,7 +70,9 @@ def read_pairs(
     seed: int,
     categories: Iterable[str] | None = None,
 ) -> Pairs:
-    """At most ``most`` pairs of the published replies, spread over the groups, first samples first.
+    """At most ``most`` pairs of the published replies to single probes, spread over the groups.
+
+    First samples come first, so that a smaller number still holds every probe.
 
     Args:
         name: The character's, to take off a reply that begins with it.
@@ -81,10 +83,10 @@ def read_pairs(
         EvaluationError: The run has no replies of both arms.
     """
     rows = read_rows(run / "replies.jsonl")
-    asked = {row["id"]: row.get("fact") for row in read_rows(run / "probes.jsonl")}
+    asked = _facts_asked(run)
     table: dict[tuple[str, int], dict[str, Mapping[str, Any]]] = {}
     for row in rows:
-        if row.get("arm") in arms:
+        if row.get("arm") in arms and row.get("part", "single") == "single":
             table.setdefault((row["probe_id"], int(row.get("sample") or 0)), {})[row["arm"]] = row
     left_out: dict[str, int] = {}
     pairs = []
@@ -116,6 +118,13 @@ def read_pairs(
     if len(chosen) < len(pairs):
         left_out["not drawn"] = len(pairs) - len(chosen)
     return Pairs(chosen, left_out)
+
+
+def _facts_asked(run: Path) -> dict[str, str | None]:
+    """The fact that each frozen probe asks for; sets lie beside the runs, in older runs in the run itself."""
+    frozen = [read_object(path) for path in sorted((run.parent.parent / "probes").glob("*.json"))]
+    rows = [*read_rows(run / "probes.jsonl"), *(row for body in frozen for row in body.get("probes") or ())]
+    return {row["id"]: row.get("fact") for row in rows}
 
 
 def _reason(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from understudy.evaluation.replies import RowFile
+from understudy.evaluation.row_file import RowFile
 from understudy.judging.comparison import Choice, first_order
 from understudy.judging.controls import CONTROLS
 from understudy.judging.pair import Pair, place

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from understudy.evaluation.replies import RowFile
+from understudy.evaluation.row_file import RowFile
 from understudy.evaluation.statistics import wilson
 from understudy.judging.comparison import ORDERS, Outcome, combine
 from understudy.judging.controls import CONTROLS, FEWEST, PASS_RATE
