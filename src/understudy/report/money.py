@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -154,7 +155,7 @@ def draw_pareto(points: list[ParetoPoint]) -> Plot | None:
                 annotation_clip=False,
             )
         alt = "; ".join(
-            f"{p.arm}: {100 * p.passed:.1f}% for ${p.usd_per_thousand_messages:.3g}"
+            f"{p.arm}: {100 * p.passed:.1f}% for ${_plain(p.usd_per_thousand_messages)}"
             + (", beaten by none" if p.on_frontier else "")
             for p in points
         )
@@ -188,12 +189,17 @@ def _price_axis(axes: Any, points: list[ParetoPoint]) -> None:
         axes.set_xlim(max(0.0, low - 0.15 * air), high + 0.45 * air)
         axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_ylim(-4, 104)
-    axes.xaxis.set_major_formatter(lambda value, _: f"${value:.3g}")
+    axes.xaxis.set_major_formatter(lambda value, _: f"${_plain(value)}")
     axes.set_xlabel("US dollars per 1,000 messages")
     axes.set_ylabel("percent of probes passed")
     axes.tick_params(axis="y", labelcolor=DIM)
     axes.grid(axis="y", color=FAINT, linewidth=0.5)
     axes.set_axisbelow(True)
+
+
+def _plain(value: float) -> str:
+    """Three significant digits without an exponent: ``0.00012``."""
+    return format(Decimal(f"{value:.3g}").normalize(), "f")
 
 
 def _label_heights(axes: Any, points: list[ParetoPoint], gap: float = 7.0) -> list[tuple[ParetoPoint, float]]:
