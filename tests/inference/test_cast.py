@@ -90,8 +90,9 @@ def speak(batch: Batch, rows: list[Row]) -> list[list[int]]:
     return [row.tokens for row in rows]
 
 
-def test_one_batch_holds_them_all_in_any_order(tiny_model, cast: list[Path]) -> None:
-    base, voices = tiny_model("llama"), Voices()
+@pytest.mark.parametrize("kept_bytes", [None, 0], ids=["all kept", "each leaves while it speaks"])
+def test_one_batch_holds_them_all_in_any_order(tiny_model, cast: list[Path], kept_bytes: int | None) -> None:
+    base, voices = tiny_model("llama"), Voices(kept_bytes)
     expected = {}
     for adapter in (None, *cast):
         rows = rows_of(voices, base, [adapter])

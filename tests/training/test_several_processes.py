@@ -41,13 +41,15 @@ def run_together(job: Job, processes: int) -> list[dict[str, Any]]:
                 env=environment,
             )
         )
-    spoken = []
-    for process in started:
-        output, errors = process.communicate(timeout=180)
-        assert process.returncode == 0, output[-500:] + errors[-1500:]
-        spoken.append([json.loads(line) for line in output.splitlines()])
-    assert not any(spoken[1:])  # the first speaks for all
-    return spoken[0]
+    try:
+        told = [process.communicate(timeout=180) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    assert [process.returncode for process in started] == [0] * processes, told
+    assert not any(output for output, _ in told[1:])  # the first speaks for all
+    return [json.loads(line) for line in told[0][0].splitlines()]
 
 
 def test_two_processes_learn_what_one_learns(tmp_path: Path, tiny_model: Callable[[str], Path]) -> None:

@@ -2,17 +2,16 @@
 
 import queue
 import sys
-import threading
 import time
 import traceback
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from understudy.errors import ModelError, RenderingError, UnderstudyError
-from understudy.inference.adapter import Adapter, read_adapter
+from understudy.inference.adapter import Adapter
 from understudy.inference.batch import MAX_ROWS, Batch, Row, make_rows
 from understudy.inference.channel import Channel
+from understudy.inference.loading import AdapterRead, Loading
 from understudy.inference.memory import device_memory_bytes
 from understudy.inference.request import Cancel, ChatRequest, Request, RequestFailed, ScoreRequest, Shutdown
 from understudy.inference.score import score_batch
@@ -33,24 +32,16 @@ Key = tuple[Path, Path | None]
 Lane = tuple[int, int, bool]  # base, preamble kept once for all or 0, long: rows of one lane share a batch
 
 
-@dataclass(frozen=True)
-class _AdapterRead:
-    """An adapter that was read in another thread, or why it could not be."""
-
-    key: Key
-    found: Adapter | Exception
-
-
 class Engine:
     """Everything in flight. One thread runs it; requests come through ``inbox``."""
 
     def __init__(self, channel: Channel) -> None:
-        self.inbox: queue.SimpleQueue[Request | _AdapterRead] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[Request | AdapterRead] = queue.SimpleQueue()
         self._channel = channel
         self._voices = Voices()
         self._waiting: dict[Lane, list[Row]] = {}
         self._scores: dict[Key, list[ScoreRequest]] = {}
-        self._loading: dict[Key, list[ChatRequest]] = {}  # until their adapter is read
+        self._loading = Loading(self.inbox.put)
         self._batches: dict[Lane, Batch] = {}
         self._open_rows: dict[Any, int] = {}  # request id -> rows that are not finished
 
@@ -81,7 +72,7 @@ class Engine:
             idle = False
             if isinstance(request, Shutdown):
                 return False
-            if isinstance(request, _AdapterRead):
+            if isinstance(request, AdapterRead):
                 self._go_on(request)
                 continue
             try:
@@ -99,7 +90,7 @@ class Engine:
 
     def _accept_chat(self, request: ChatRequest) -> None:
         if request.adapter is not None and self._voices.waits_for(request.base, request.adapter):
-            self._read_beside(request, request.adapter)
+            self._loading.start(request, request.adapter)
             return
         voice = self._voices.get(request.base, request.adapter)
         prompt = voice.renderer.prompt(request.messages).ids
@@ -117,27 +108,11 @@ class Engine:
         self._open_rows[request.id] = len(rows)
         self._waiting.setdefault(self._lane(rows), []).extend(rows)
 
-    def _read_beside(self, request: ChatRequest, adapter: Path) -> None:
-        """Read an adapter in a thread of its own, so that those who speak do not wait for the disk."""
-        key = (request.base, request.adapter)
-        self._loading.setdefault(key, []).append(request)
-        if len(self._loading[key]) > 1:
-            return
-
-        def work() -> None:
-            try:
-                found: Adapter | Exception = read_adapter(adapter)
-            except Exception as error:
-                found = error
-            self.inbox.put(_AdapterRead(key, found))
-
-        threading.Thread(target=work, daemon=True).start()
-
-    def _go_on(self, read: _AdapterRead) -> None:
+    def _go_on(self, read: AdapterRead) -> None:
         """Accept what waited for an adapter."""
         if isinstance(read.found, Adapter):
             self._voices.hand_over(read.key[0], read.found)
-        for request in self._loading.pop(read.key, []):
+        for request in self._loading.take(read.key):
             try:
                 if isinstance(read.found, Exception):
                     raise read.found
@@ -174,9 +149,7 @@ class Engine:
         for batch in self._batches.values():
             for row in batch.rows:
                 row.dropped = row.dropped or row.request.id == request_id
-        for waiting in self._loading.values():
-            known = known or any(request.id == request_id for request in waiting)
-            waiting[:] = [request for request in waiting if request.id != request_id]
+        known = self._loading.cancel(request_id) or known
         for key, requests in list(self._scores.items()):
             known = known or any(request.id == request_id for request in requests)
             self._scores[key] = [request for request in requests if request.id != request_id]
