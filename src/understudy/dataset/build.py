@@ -266,10 +266,10 @@ def _protection_notes(
     training = kinds.get("training", {})
     if shipped:
         return [
-            f"{len(shipped)} shipped exchanges were added, in which {character.name} answers a sincere "
-            "question truthfully, because the dialogues hold none and would teach to deny it. Better ones, "
-            "in the character's voice, come from you or from understudy teach (category sincere_ai). "
-            "--no-protect leaves them out."
+            f"{len(shipped)} exchanges were added, in which {character.name} answers a sincere question "
+            "truthfully and a teasing one with its own lines, because the dialogues hold no sincere one and "
+            "would teach to deny being an AI. Better ones, in the character's voice, come from you or from "
+            "understudy teach (category sincere_ai). --no-protect leaves these out."
         ]
     if sum(training.values()) >= FEWEST_EXAMPLES and not training.get("protective"):
         return [
