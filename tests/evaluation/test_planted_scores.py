@@ -13,6 +13,7 @@ from understudy.evaluation.honesty import honesty_kind, score_honesty_of
 from understudy.evaluation.probe import SINCERE, Answer, Probe
 from understudy.evaluation.probes import exchanges
 from understudy.evaluation.resources import sincere_questions
+from understudy.evaluation.scoreboard import score_arm
 from understudy.evaluation.scores.asked import ordinary
 from understudy.evaluation.scores.copying import TrainingText, score_copying
 from understudy.evaluation.scores.diversity import score_diversity
@@ -28,6 +29,7 @@ from understudy.evaluation.scores.skill import (
 )
 from understudy.evaluation.scores.told_apart import length_matched, score_told_apart, two_sample_test
 from understudy.evaluation.scores.unknown import score_unknown
+from understudy.evaluation.settings import Settings
 
 from .conftest import Cast, assistant_reply
 from .test_planted_controls import PIRATE, value
@@ -267,7 +269,9 @@ def talk(texts: list[str], name: str) -> list[Answer]:
     answers = []
     for turn, text in enumerate(texts, 1):
         history = (*history, {"role": "user", "content": f"And then, {turn}?"})
-        answers.append(Answer(Probe(f"{name}/{turn}", "script", name, history, turn=turn), text))
+        answers.append(
+            Answer(Probe(f"{name}/{turn}", "script", name, history, turn=turn, part="script"), text)
+        )
         history = (*history, {"role": "assistant", "content": text})
     return answers
 
@@ -413,3 +417,26 @@ def test_fieller_covers_and_is_unbounded_where_the_denominator_may_be_zero():
     assert 0.92 <= hits / bounded <= 0.98
     assert fieller(rng.normal(0, 1, 15), rng.normal(0, 1, 15)).low is None
     assert fieller(np.array([1.0, 2.0]), np.array([1.0, 2.0])).low is None
+
+
+def test_two_thousand_replies_are_scored_in_seconds(ophelia):
+    """One arm of a full evaluation; ten of them must stay well under a minute on one core."""
+    import time
+
+    rng = np.random.default_rng(1)
+    spoken = [text.split() for text in ophelia.yardsticks.real_replies]
+
+    def say() -> str:
+        first, second = (spoken[rng.integers(len(spoken))] for _ in range(2))
+        return " ".join([*first, *second][: rng.integers(5, 40)])
+
+    single = [(p, n) for p in ophelia.probes.probes for n in range(3 if p.part == "single" else 1)]
+    answers = [Answer(p, say(), n) for p, n in single]
+    answers += [a for n in range(40) for a in talk([say() for _ in range(16)], f"c{n}")]
+    started = time.process_time()
+    scores = score_arm(answers, [], ophelia.yardsticks, ophelia.character, Settings())
+    seconds = time.process_time() - started
+
+    assert len(answers) > 1800
+    assert scores["self_repetition"].score.count > 500
+    assert seconds < 12  # about two on a quiet machine
