@@ -10,6 +10,8 @@ import time
 import pytest
 
 from understudy.client import resolve_provider
+from understudy.dataset import load_manifest
+from understudy.folder import open_folder
 from understudy.study.cell import Cell
 from understudy.study.cell_plan import Terms, plan_cells
 from understudy.study.curve import plan_curve, save_curve
@@ -66,23 +68,17 @@ def test_an_interrupted_curve_goes_on_and_a_finished_one_does_nothing(site):
     page = (site.place / "curve.html").read_text()
     assert document["sentence"].split(":")[0] in page
     assert "<script" not in page
-
-
-def test_each_cell_is_a_characters_folder_with_its_own_dataset(site):
-    from understudy.dataset import load_manifest
-    from understudy.folder import open_folder
-
-    plan = plan_curve(site.material, Terms(steps=10, batch_size=8), BASE, sizes=[10, 40])
-    run_cells(site, plan.cells)
-
     for planned in plan.cells:
-        cell = open_folder(site.place / planned.cell.name)
-        assert load_manifest(cell).counts["training"].dialogues == planned.cell.examples
-        job = json.loads((cell.latest_run() / "job.json").read_text())
-        assert job["status"] == "succeeded"
-        config = json.loads((cell.latest_run() / "config.json").read_text())
-        epochs, rows = config["hyperparameters"]["n_epochs"], config["examples"]
-        assert epochs * -(-rows // 8) == planned.steps
+        check_folder(site, planned)
+
+
+def check_folder(site, planned):
+    """A cell is a character's folder with a dataset of its own, trained as planned."""
+    cell = open_folder(site.place / planned.cell.name)
+    assert load_manifest(cell).counts["training"].dialogues == planned.cell.examples
+    assert json.loads((cell.latest_run() / "job.json").read_text())["status"] == "succeeded"
+    config = json.loads((cell.latest_run() / "config.json").read_text())
+    assert config["hyperparameters"]["n_epochs"] * -(-config["examples"] // 8) == planned.steps
 
 
 def test_one_cell_that_fails_does_not_stop_the_others(site, iroh):
