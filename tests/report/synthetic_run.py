@@ -2,8 +2,12 @@
 
 import json
 import random
+from datetime import date
 from pathlib import Path
 from typing import Any
+
+from understudy.cost import compute_costs, read_inputs, save_costs
+from understudy.folder import CharacterFolder
 
 DEPLOYED = "tuned+short"
 MEASURED = ("tuned+short", "tuned+none", "tuned+long", "cheap+long", "cheap+short")
@@ -85,6 +89,9 @@ def build_run(
     write(run / "job.json", {"id": "ftjob-synthetic", "status": "succeeded", "trained_tokens": 61_440})
     write_rows(run / "replies.jsonl", replies(hostile) if schema == 1 else judged_replies(hostile))
     write_rows(run / "events.jsonl", events())
+    # Of a fixed day, because a provider's shutdown changes what the table says.
+    inputs = read_inputs(CharacterFolder(root), run, today=date(2026, 11, 24))
+    save_costs(compute_costs(inputs), run)
     return run
 
 

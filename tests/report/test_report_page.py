@@ -206,6 +206,7 @@ def test_a_curve_answers_how_many_examples(copy):
         "(understudy/mini, 25, 100, 200 dialogues, 2 training seeds)." in question
     )
     assert "Facts still rose at 200." in question
+    assert "measured in its curve" in question
     assert "not measured in this run" not in question
 
 

@@ -27,16 +27,18 @@ def add_findings(
     for place, answer in enumerate(study.get("answers") or []):
         told = [str(sentence) for sentence in answer.get("sentences") or []]
         if place in ONLY_A_STUDY and told and not str(answer.get("status")).startswith("not"):
-            found[place] = _measured(found[place], told)
+            found[place] = _measured(found[place], told, "study")
     if curve.get("sentence"):
-        found[HOW_MANY] = _measured(found[HOW_MANY], _curve_sentences(curve))
+        found[HOW_MANY] = _measured(found[HOW_MANY], _curve_sentences(curve), "curve")
     return found
 
 
-def _measured(answer: Answer, sentences: Sequence[str]) -> Answer:
-    """Findings first; that the run itself did not measure them no longer matters."""
+def _measured(answer: Answer, sentences: Sequence[str], where: str) -> Answer:
+    """Findings first, and where they come from; that the run did not measure them no longer matters."""
     rest = [sentence for sentence in answer.sentences if "not measured in this run" not in sentence]
-    return replace(answer, status=MEASURED, sentences=(*sentences, *rest))
+    first, *more = sentences
+    named = f"From this character’s {where}: {first}"
+    return replace(answer, status=f"{MEASURED} in its {where}", sentences=(named, *more, *rest))
 
 
 def _curve_sentences(curve: Mapping[str, Any]) -> list[str]:
