@@ -17,9 +17,9 @@ def command(*words):
     return [sys.executable, "-m", "understudy", *map(str, words)]
 
 
-def understudy(*words, home, **environment):
+def understudy(*words, home, timeout=240, **environment):
     ended = subprocess.run(
-        command(*words), capture_output=True, text=True, timeout=240, stdin=subprocess.DEVNULL,
+        command(*words), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL,
         env=os.environ | {"UNDERSTUDY_HOME": str(home), "COLUMNS": "160"} | environment,
     )  # fmt: skip
     assert "Traceback" not in ended.stderr, ended.stderr
@@ -84,12 +84,13 @@ def test_ctrl_c_keeps_what_is_finished(folder, home):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_batches_of_the_embedded_server_write_a_plan(folder, home):
     assert understudy("plan", folder, "--dialogues", 2, home=home).returncode == 0
     words = (
         "generate", folder, "--teacher", "understudy/mini", "--batch", "--repeats", 0, "--max-tokens", 24,
     )  # fmt: skip
-    first = understudy(*words, "--json", home=home)
+    first = understudy(*words, "--json", home=home, timeout=600)
     assert first.returncode == 0, first.stderr
     result = json.loads(first.stdout)
     assert result["complete"]

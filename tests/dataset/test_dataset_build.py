@@ -34,7 +34,7 @@ def test_writes_files_that_pass_every_check(make_folder):
 
 def test_every_dialogue_is_in_the_split_of_its_group(make_folder):
     folder = make_folder(DIALOGUES)
-    manifest = build_dataset(folder, Recipe())
+    manifest = build_dataset(folder, Recipe(protect=False))
     for split in SPLITS:
         held = split_dialogues(folder, split)
         assert {d.group for d in held} == {g for g, s in manifest.groups.items() if s == split}
@@ -44,7 +44,7 @@ def test_every_dialogue_is_in_the_split_of_its_group(make_folder):
 
 def test_conversations_keep_dialogues_whole(make_folder):
     folder = make_folder(DIALOGUES)
-    build_dataset(folder, Recipe(system_prompt="none"))
+    build_dataset(folder, Recipe(system_prompt="none", protect=False))
     examples = [example for split in SPLITS for example in read(folder, split)]
     assert len(examples) == 60
     assert all([m["role"] for m in e] == ["user", "assistant"] * 2 for e in examples)
@@ -52,7 +52,7 @@ def test_conversations_keep_dialogues_whole(make_folder):
 
 def test_pairs_make_each_reply_an_example(make_folder):
     folder = make_folder(DIALOGUES)
-    build_dataset(folder, Recipe(system_prompt="none", shape="pairs"))
+    build_dataset(folder, Recipe(system_prompt="none", shape="pairs", protect=False))
     examples = [example for split in SPLITS for example in read(folder, split)]
     assert len(examples) == 120
     assert all([m["role"] for m in e] == ["user", "assistant"] for e in examples)
@@ -102,7 +102,7 @@ def test_greetings_and_unlearned_replies_survive(make_folder):
         for d in DIALOGUES
     ]
     folder = make_folder(greeted)
-    build_dataset(folder, Recipe(system_prompt="identity"))
+    build_dataset(folder, Recipe(system_prompt="identity", protect=False))
     for example in read(folder, "training"):
         assert example[1] == {"role": "assistant", "content": "Good morrow!", "weight": 0}
         assert example[-1]["role"] == "assistant"
@@ -115,7 +115,7 @@ def test_empty_replies_are_not_learned(make_folder):
         for d in DIALOGUES
     ]
     folder = make_folder(hollow)
-    manifest = build_dataset(folder, Recipe(shape="pairs"))
+    manifest = build_dataset(folder, Recipe(shape="pairs", protect=False))
     assert sum(c.replies for c in manifest.counts.values()) == 120
     assert not [p for p in check_file(folder.dataset / "training.jsonl").problems if p.code == "empty_line"]
 
