@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -10,6 +11,7 @@ from understudy.atomic import write_json
 from understudy.character.character import load_character
 from understudy.errors import EvaluationError, ProviderError
 from understudy.evaluation import Settings, current_verdict, evaluate, load_verdict
+from understudy.evaluation.casting import cast_from_flags
 from understudy.evaluation.replies import RowFile
 from understudy.evaluation.score import DIRECTIONS
 from understudy.folder import open_folder
@@ -229,3 +231,99 @@ def test_rows_survive_a_torn_line(tmp_path):
     rows.close()
 
     assert set(RowFile(path).rows) == {"a", "c"}
+
+
+SMALL = Settings(
+    probes=40,
+    replies_per_probe=1,
+    further=4,
+    skills=4,
+    scripts=1,
+    script_turns=2,
+    scored_conversations=4,
+    style_questions=20,
+    draws=1000,
+)
+
+
+@pytest.fixture(scope="module")
+def two_seeds(tmp_path_factory):
+    """A run, evaluated, and another one of the next training seed whose model plays badly."""
+    folder, run = set_stage(tmp_path_factory.mktemp("seeds"), lines=300)
+    other = folder.run("20260102T000000Z")
+    shutil.copytree(run, other)
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    write_json(other / "config.json", {**config, "seed": 2})
+    write_json(other / "job.json", {"id": "ftjob-2", "status": "succeeded", "fine_tuned_model": f"{TUNED}-2"})
+    stage = Stage(folder)
+    first = evaluate(folder, run, stage, SMALL)
+    asked = stage.asked
+    second = evaluate(folder, other, stage, SMALL)
+    return folder, run, other, first, second, asked, stage.asked - asked
+
+
+def test_every_training_seed_stands_in_every_verdict_and_the_best_is_not_chosen(two_seeds):
+    folder, run, other, first, second, *_ = two_seeds
+    stored = {place: load_verdict(place) for place in (run, other)}
+
+    assert [row["conclusion"] for row in first.primary.seeds] == ["non_inferior", "not_evaluated"]
+    assert first.headline.answer == "yes"
+    assert second.primary.conclusion != "non_inferior"
+    for verdict in stored.values():
+        seeds = verdict["primary"]["seeds"]
+        assert [row["training_seed"] for row in seeds] == [1, 2]
+        assert [row["conclusion"] for row in seeds] == ["non_inferior", second.primary.conclusion]
+        assert verdict["headline"]["answer"] == "not_shown"
+        assert "Of 2 training seeds, 1 show it" in verdict["headline"]["sentence"]
+    assert current_verdict(folder, run, SMALL) == stored[run]
+    assert stored[other]["probes"]["looks"] == 2
+
+
+def test_what_another_run_got_to_the_same_request_is_not_asked_again(two_seeds):
+    *_, asked, asked_again = two_seeds
+    tuned = sum(json.loads(line)["model"] == f"{TUNED}-2" for line in (two_seeds[2] / "replies.jsonl").open())
+
+    assert asked_again == tuned
+    assert asked_again < asked / 2
+
+
+def test_development_probes_leave_the_final_verdict_and_its_looks_alone(two_seeds):
+    folder, run, *_ = two_seeds
+    before = (run / "verdict.json").read_bytes()
+    found = evaluate(folder, run, Stage(folder), replace(SMALL, probe_set="development"))
+
+    assert found.probes["set"] == "development"
+    assert found.probes["looks"] == 1
+    assert (run / "verdict.json").read_bytes() == before
+    assert (run / "verdict-development.json").is_file()
+    asked = [map(json.loads, (run / f"{stem}.jsonl").open()) for stem in ("probes", "probes-development")]
+    assert (
+        not {p["group"] for p in map(json.loads, (run / "probes-development.jsonl").open()) if "group" in p}
+        & finals
+    )
+
+
+def test_a_changed_file_of_probes_stops_the_evaluation(two_seeds, tmp_path):
+    shutil.copytree(two_seeds[0].root, tmp_path / "ophelia")
+    folder = open_folder(tmp_path / "ophelia")
+    path = folder.probes / "final.json"
+    path.write_text(path.read_text(encoding="utf-8").replace("Who", "How", 1), encoding="utf-8")
+
+    with pytest.raises(EvaluationError, match="changed after it was frozen"):
+        evaluate(folder, folder.run(two_seeds[1].name), Stage(folder), SMALL)
+
+
+def test_an_arm_of_another_server_is_asked_there(two_seeds, tmp_path):
+    shutil.copytree(two_seeds[0].root, tmp_path / "ophelia")
+    folder = open_folder(tmp_path / "ophelia")
+    elsewhere, here = Stage(folder), Stage(folder)
+    casting = cast_from_flags(["expensive+long=big@https://example.test/v1"])
+    run = folder.run(two_seeds[1].name)
+    found = evaluate(folder, run, here, SMALL, casting=casting, elsewhere={"expensive+long": elsewhere})
+    star = found.arms[-1]
+
+    assert found.primary.b == "expensive+long"
+    assert found.primary.b_reason is None
+    assert star.arm.measured
+    assert elsewhere.asked > 40
+    assert here.asked == 0
