@@ -246,6 +246,10 @@ SMALL = Settings(
 )
 
 
+def rows_of(run, stem):  # type: ignore[no-untyped-def]
+    return [json.loads(line) for line in (run / f"{stem}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
 @pytest.fixture(scope="module")
 def two_seeds(tmp_path_factory):
     """A run, evaluated, and another one of the next training seed whose model plays badly."""
@@ -281,7 +285,7 @@ def test_every_training_seed_stands_in_every_verdict_and_the_best_is_not_chosen(
 
 def test_what_another_run_got_to_the_same_request_is_not_asked_again(two_seeds):
     *_, asked, asked_again = two_seeds
-    tuned = sum(json.loads(line)["model"] == f"{TUNED}-2" for line in (two_seeds[2] / "replies.jsonl").open())
+    tuned = sum(row["model"] == f"{TUNED}-2" for row in rows_of(two_seeds[2], "replies"))
 
     assert asked_again == tuned
     assert asked_again < asked / 2
@@ -296,7 +300,7 @@ def test_development_probes_leave_the_final_verdict_and_its_looks_alone(two_seed
     assert found.probes["looks"] == 1
     assert (run / "verdict.json").read_bytes() == before
     assert (run / "verdict-development.json").is_file()
-    asked = [map(json.loads, (run / f"{stem}.jsonl").open()) for stem in ("probes", "probes-development")]
+    asked = [rows_of(run, stem) for stem in ("probes", "probes-development")]
     families = [{row["group"] for row in rows if "group" in row} for rows in asked]
     assert not families[0] & families[1]
 
