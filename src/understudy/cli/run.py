@@ -36,14 +36,10 @@ def run_command(
         int | None, typer.Option(min=1, help="Dialogues that the star writes first. Default: none.")
     ] = None,
     quick: Annotated[
-<<<<<<< HEAD
         bool, typer.Option("--quick", help="Ask a quarter of the probes; the verdict claims less.")
     ] = False,
     once: Annotated[
         bool, typer.Option("--once", help="Ask every probe once, not three times: a quarter of the time.")
-=======
-        bool, typer.Option("--quick", help="Ask a quarter of the probes, once each; the verdict claims less.")
->>>>>>> e8d5f65 (Test training seeds, replies taken over, development probes and arms elsewhere)
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
