@@ -19,9 +19,7 @@ __all__ = ["MARKERS", "StyleMarkers", "learn_catchphrases", "learn_markers", "sc
 FEWEST_LINES = 20
 FEWEST_REPLIES = 20
 UNIT = "mean distance in the character's standard deviations (0: its own rates)"
-METHOD = (
-    "habits of speech against the character's own lines; group bootstrap, widened to hold the value"
-)
+METHOD = "habits of speech against the character's own lines; group bootstrap, widened to hold the value"
 LONGEST_PHRASE = 4
 MOST_PHRASES = 40
 Floats = NDArray[np.float64]
