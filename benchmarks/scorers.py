@@ -29,7 +29,7 @@ MOST_PAIRS = 150
 
 def tones(folder: Path) -> Iterator[str]:
     """One tone against the other two, in scenarios that the classifier has not seen."""
-    asked = {tone: {question: pair for question, *pair in _tone_rows(folder, tone)} for tone in TONES}
+    asked = {tone: {question: pair for question, *pair in tone_rows(folder, tone)} for tone in TONES}
     lines = {tone: _tone_lines(folder, tone) for tone in TONES}
     for tone in TONES:
         others = [line for other in TONES if other != tone for line in lines[other]]
@@ -44,25 +44,26 @@ def tones(folder: Path) -> Iterator[str]:
     yield f"habits: nearest tone is the own one in {distances} of {len(TONES)} tones, half against half"
 
 
-def _tone_rows(folder: Path, tone: str) -> Iterator[tuple[str, str, str]]:
-    path = folder / "personality-chat-tones" / f"Queries_Responses_{tone}_QnAMaker.tsv"
-    for row in csv.DictReader(path.open(encoding="utf-8-sig"), delimiter="\t", quoting=csv.QUOTE_NONE):
-        yield row["Question"], row["Answer"], row["Metadata"]
+def tone_rows(folder: Path, tone: str) -> Iterator[tuple[str, str, str]]:
+    """Question, answer and scenario."""
+    for row in _table(folder / f"personality-chat-tones/Queries_Responses_{tone}_QnAMaker.tsv"):
+        yield row["Question"], row["Answer"], row["Metadata"].removeprefix("Scenario:")
+
+
+def _table(path: Path) -> Iterator[dict[str, str]]:
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    yield from csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
 def _tone_lines(folder: Path, tone: str) -> list[Line]:
-    """Every distinct answer with its scenario, from both kinds of files."""
-    base = folder / "personality-chat-tones"
-    found = []
-    for name, text, scenario in (
-        (f"Queries_Responses_{tone}_QnAMaker.tsv", "Answer", "Metadata"),
-        (f"Scenario_Responses_{tone}.tsv", "Response", "Scenario"),
-    ):
-        rows = csv.DictReader(
-            (base / name).open(encoding="utf-8-sig"), delimiter="\t", quoting=csv.QUOTE_NONE
-        )
-        found += [Line(row[text], row[scenario].removeprefix("Scenario:")) for row in rows]
-    return found
+    """Every answer with its scenario, from both kinds of files."""
+    answers = [Line(answer, scenario) for _, answer, scenario in tone_rows(folder, tone)]
+    others = _table(folder / f"personality-chat-tones/Scenario_Responses_{tone}.tsv")
+    return answers + [Line(row["Response"], row["Scenario"]) for row in others]
+
+
+def _lines(path: Path) -> list[str]:
+    return [line for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def pirate_and_cat(folder: Path) -> Iterator[str]:
@@ -71,7 +72,7 @@ def pirate_and_cat(folder: Path) -> Iterator[str]:
     files = {"pirate": "captain_codebeard", "cat": "professor_snugglesworth"}
     lines = {}
     for name, stem in files.items():
-        rows = [json.loads(row) for row in (base / f"{stem}_generated.jsonl").open(encoding="utf-8")]
+        rows = [json.loads(row) for row in _lines(base / f"{stem}_generated.jsonl")]
         lines[name] = [Line(row["output"], f"{name}/{n}") for n, row in enumerate(rows[5:])]
     yield from _quality("pirate against cat", lines["pirate"], lines["cat"])
     texts = {name: [line.text for line in found] for name, found in lines.items()}
@@ -94,7 +95,7 @@ def statements(folder: Path) -> Iterator[str]:
     """Statements that fit a trait against those that do not: what is said, not how."""
     for path in sorted((folder / "model-written-persona-evals").glob("*.jsonl")):
         sides: dict[bool, list[Line]] = {True: [], False: []}
-        for number, row in enumerate(map(json.loads, path.open(encoding="utf-8"))):
+        for number, row in enumerate(map(json.loads, _lines(path))):
             fits = row["answer_matching_behavior"].strip() == "Yes"
             sides[fits].append(Line(row["statement"], f"{path.stem}/{number}"))
         yield from _quality(path.stem, sides[True], sides[False])

@@ -133,14 +133,14 @@ def evaluate_showing_progress(
             found = None if again else current_verdict(folder, run, settings, casting=casting)
             if found is not None:
                 return found, True
-            if not whose.paid:
-                casting = _with_control(casting, run, whose)
             # What is measured is the model, not what the server does around it.
             plainly = {"x-understudy-policies": "off"}
             connection, *further = (
                 OpenAIConnection(connect_async(server).with_options(default_headers=plainly))
                 for server in (whose, *others.values())
             )
+            if not whose.paid:
+                casting = _with_control(casting, run, whose)
             verdict = evaluate(
                 folder,
                 run,
@@ -184,6 +184,8 @@ def _with_control(casting: Casting | None, run: Path, whose: Provider) -> Castin
     import json
     from dataclasses import replace
 
+    import openai
+
     from understudy.client import connect
     from understudy.evaluation.casting import Casting
     from understudy.evaluation.wrong_character import find_wrong_tune
@@ -193,8 +195,11 @@ def _with_control(casting: Casting | None, run: Path, whose: Provider) -> Castin
         return casting
     job = json.loads((run / "job.json").read_text(encoding="utf-8"))
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
-    with connect(whose) as client:
-        listed = [(model.id, model.created) for model in client.models.list()]
+    try:
+        with connect(whose) as client:
+            listed = [(model.id, model.created) for model in client.models.list()]
+    except openai.APIError:
+        return casting  # A server that lists nothing has no control to offer.
     found = find_wrong_tune(listed, str(config.get("base_model")), job.get("fine_tuned_model") or "")
     return replace(casting, wrong=found, sought=True)
 

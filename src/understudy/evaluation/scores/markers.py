@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from understudy.evaluation.probe import IDENTITY, SINCERE, Answer, Measured
 from understudy.evaluation.score import Score, not_computed
-from understudy.evaluation.statistics import bootstrap_statistic
+from understudy.evaluation.statistics import Interval, bootstrap_statistic
 from understudy.evaluation.words import normalised, plain, sentences, words
 
 __all__ = ["MARKERS", "StyleMarkers", "learn_catchphrases", "learn_markers", "score_markers"]
@@ -19,7 +19,7 @@ __all__ = ["MARKERS", "StyleMarkers", "learn_catchphrases", "learn_markers", "sc
 FEWEST_LINES = 20
 FEWEST_REPLIES = 20
 UNIT = "mean distance in the character's standard deviations (0: its own rates)"
-METHOD = "habits of speech per reply against the character's own lines; bootstrap over groups"
+METHOD = "habits of speech against the character's own lines; group bootstrap, widened to hold the value"
 LONGEST_PHRASE = 4
 MOST_PHRASES = 40
 Floats = NDArray[np.float64]
@@ -181,6 +181,10 @@ def score_markers(answers: Sequence[Answer], markers: StyleMarkers | None, seed:
     interval = bootstrap_statistic(
         sums, lambda total: markers.distance(total[:, :-1] / total[:, -1:], target), seed=seed
     )
+    if interval.value is not None and interval.low is not None and interval.high is not None:
+        # Resampling adds noise, and noise only adds to a distance: the bounds may both lie above it.
+        low, high = min(interval.low, interval.value), max(interval.high, interval.value)
+        interval = Interval(interval.value, low, high)
     note = _farthest(markers, table.mean(axis=0), target)
     note += "; against the real replies to the same questions" if paired else "; against the training lines"
     return Measured(Score.of(interval, count=len(asked), unit=UNIT, method=METHOD, note=note))
