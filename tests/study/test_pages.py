@@ -3,7 +3,9 @@
 import json
 import re
 import shutil
+from html import unescape
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -202,3 +204,16 @@ def test_a_browser_shows_it_without_overflow_in_both_modes(browser, study, curve
     assert ink != paper
     assert headings[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(headings))
+
+
+def test_the_shipped_page_and_its_figures_belong_together(ophelia, material):
+    docs = Path(__file__).resolve().parents[2] / "docs"
+    shipped = json.loads((docs / "study.json").read_text(encoding="utf-8"))
+    page = unescape((docs / "study.html").read_text(encoding="utf-8"))
+
+    assert shipped["character"] == material.character.name
+    assert len(shipped["cells"]) == 15
+    assert shipped["settings"]["probe_set"] == "development"
+    for told in shipped["answers"]:
+        for sentence in told["sentences"]:
+            assert sentence[1:] in page

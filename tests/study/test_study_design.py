@@ -53,6 +53,7 @@ def test_nothing_to_compare_is_refused(iroh):
 def test_one_factor_is_changed_at_a_time(material):
     plan = plan_study(material, usual_study_file("understudy/mini"))
 
+    assert len(plan.cells) == 3 * len(plan.rows)
     singles = [row for row in plan.rows if len(row.changed) == 1]
     assert plan.rows[0].changed == {}
     assert len(plan.rows) == 15
@@ -61,7 +62,7 @@ def test_one_factor_is_changed_at_a_time(material):
         "system prompt identity, pairs",
         "no protective examples, 50 dialogues",
     ]
-    assert len({cell.cell.name for cell in plan.cells}) == 15
+    assert len({cell.cell.name for cell in plan.cells}) == 45
     assert "there are 717 to train on" in plan.left_out[0]
 
 
@@ -94,7 +95,7 @@ def test_far_too_many_cells_are_refused(material):
 
 
 def test_too_few_steps_name_every_cell_that_suffers(material):
-    study = StudyFile.model_validate({"steps": 30, "equal": "steps"})
+    study = StudyFile.model_validate({"steps": 30, "equal": "steps", "seeds": [1]})
 
     with pytest.raises(ConfigError) as caught:
         plan_study(material, study)

@@ -164,8 +164,8 @@ def _limits(plan: StudyPlan, cells: Sequence[Mapping[str, Any]], base: str) -> l
         + (
             f"What other draws and orders change is seen in {len(plan.seeds)} seeds only."
             if len(plan.seeds) > 1
-            else "What another draw of dialogues or another order of training changes was not measured: "
-            "there is one seed."
+            else "There is one seed: each difference is one between two trained models, and another order of "
+            "training alone can change style, leaks and probes passed by more than the intervals say."
         ),
         "Choices were compared on the validation and development dialogues. The test dialogues were left for "
         "the verdict.",

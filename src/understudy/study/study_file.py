@@ -64,7 +64,7 @@ class StudyFile(_Part):
         Interaction(system_prompt="identity", shape="pairs"),
         Interaction(examples=50, protective="without"),
     ]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]], Field(min_length=1)] = [1]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, le=2**31 - 1)]], Field(min_length=1)] = [1, 2, 3]
     steps: Annotated[int, Field(ge=1, le=1_000_000)] = 120
     batch_size: Annotated[int, Field(ge=1, le=256)] = 8
     equal: Literal["learned_tokens", "steps"] = "learned_tokens"
@@ -159,7 +159,7 @@ also:                       # cells in which several factors differ: do two chan
   - {system_prompt: identity, shape: pairs}
   - {examples: 50, protective: without}
 
-seeds: [1]                  # several seeds repeat every cell; a difference then needs them to agree
+seeds: [1, 2, 3]            # repeat every cell; a difference needs them to agree. One shows little
 steps: 120                  # optimiser steps of the baseline
 batch_size: 8
 equal: learned_tokens       # every cell learns as many tokens as the baseline; or: steps
