@@ -33,7 +33,7 @@ from typing import Any
 
 import understudy
 
-REQUESTS = {1: 6, 8: 24, 32: 64}
+REQUESTS = {1: 6, 8: 24, 32: 48}
 LONG_TOKENS, REPLY_TOKENS = 1500, 48
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
 

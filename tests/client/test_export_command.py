@@ -20,7 +20,7 @@ def tune(server: RunningServer) -> str:
         job = client.fine_tuning.jobs.create(
             model="gpt-4o", training_file=file.id, hyperparameters={"n_epochs": 1}
         )
-        return wait_for(client, job.id).fine_tuned_model
+        return wait_for(client, job.id, seconds=300).fine_tuned_model
 
 
 def character(root: Path, model: str) -> Path:

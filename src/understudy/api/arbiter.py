@@ -10,7 +10,7 @@ __all__ = ["YIELDERS", "Arbiter"]
 logger = logging.getLogger(__name__)
 
 YIELDERS = ("training", "chat", "none")
-_LOWER_PRIORITY = 10  # of -20 (first) to 19 (last); on Linux a tenth of a core that others want
+_LOWER_PRIORITY = 5  # of -20 (first) to 19 (last); on Linux a quarter of a core that others want
 
 
 class Arbiter:
