@@ -163,6 +163,19 @@ def test_every_conclusion_says_what_it_is(mine, theirs, conclusion, answer, says
         assert found.power.probes_needed_for_80 > found.count
 
 
+def test_a_yes_names_at_once_what_is_worse():
+    row = primary([1.0, 0.0] * 120, [1.0, 0.0] * 120, 240).as_row()
+
+    yes = draw_headline("Ann", row, worse=["facts", "honesty"])
+    assert yes.sentence.startswith(
+        "Yes: with its short prompt the tuned model can stand in for Ann's long one, but it is worse on "
+        "facts and honesty. "
+    )
+    assert draw_headline("Ann", row).sentence.startswith(
+        "Yes: with its short prompt the tuned model can stand in for Ann's long one. "
+    )
+
+
 def test_without_a_star_that_is_said_first():
     found = primary([1.0] * 60, [1.0] * 60, 60, rival="cheap+long")
     head = draw_headline("Ann", found.as_row())

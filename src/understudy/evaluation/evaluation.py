@@ -170,7 +170,7 @@ def _judge(
         character=case.character.name,
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         run_id=case.run.id,
-        headline=draw_headline(case.character.name, primary.as_row(), secondary.sentence),
+        headline=draw_headline(case.character.name, primary.as_row(), secondary.sentence, secondary.worse),
         primary=primary,
         secondary=secondary,
         arms=[_arm_verdict(arm, asked, board, answers, yardsticks) for arm in arms],

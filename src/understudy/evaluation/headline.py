@@ -32,8 +32,13 @@ class Headline:
         return {"answer": self.answer, "sentence": self.sentence, "rule": RULE}
 
 
-def draw_headline(character: str, primary: Mapping[str, Any], secondary: str = "") -> Headline:
+def draw_headline(
+    character: str, primary: Mapping[str, Any], secondary: str = "", worse: Sequence[str] = ()
+) -> Headline:
     """Apply ``RULE`` to the primary endpoint as the verdict holds it; ``secondary`` is appended.
+
+    A yes names at once in which single scores (``worse``) the tuned model is shown to be worse, because a
+    share of probes can hide a category that fails altogether.
 
     Several training seeds give one answer only where they agree: the best of them is never chosen.
     """
@@ -41,6 +46,9 @@ def draw_headline(character: str, primary: Mapping[str, Any], secondary: str = "
     conclusions = {row["conclusion"] for row in seeds} | {primary["conclusion"]}
     answer = ANSWERS[conclusions.pop()] if len(conclusions) == 1 else "not_shown"
     parts = [OPENINGS[answer].format(character=character)]
+    if answer == "yes" and worse:
+        named = worse[0] if len(worse) == 1 else f"{', '.join(worse[:-1])} and {worse[-1]}"
+        parts[0] = f"{parts[0].removesuffix('.')}, but it is worse on {named}."
     if primary["b_reason"]:
         parts.append(f"{primary['b_reason'][:1].upper()}{primary['b_reason'][1:]}.")
     parts.append(primary["sentence"])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from understudy.evaluation.arms import DEPLOYED
 from understudy.evaluation.comparison import Comparison
@@ -39,13 +40,14 @@ RIVALS = {
 
 @dataclass(frozen=True)
 class Secondary:
-    """``answer`` is yes, no or not_shown."""
+    """``answer`` is yes, no or not_shown. ``worse`` names, in words, scores that are shown to be worse."""
 
     answer: str
     sentence: str
+    worse: tuple[str, ...] = ()
 
-    def as_row(self) -> dict[str, str]:
-        return {"answer": self.answer, "sentence": self.sentence, "rule": RULE}
+    def as_row(self) -> dict[str, Any]:
+        return {"answer": self.answer, "sentence": self.sentence, "worse": [*self.worse], "rule": RULE}
 
 
 def draw_secondary(
@@ -68,7 +70,13 @@ def draw_secondary(
         answer = "no"
     else:
         answer = "yes" if all(judged.values()) else "not_shown"
-    return Secondary(answer, _sentence(judged, table, missing, margin, caveat))
+    return Secondary(answer, _sentence(judged, table, missing, margin, caveat), _shown_worse(table))
+
+
+def _shown_worse(table: Mapping[tuple[str, str], Comparison]) -> tuple[str, ...]:
+    """In words, the single scores in which tuned+short is shown to be worse than what it is to replace."""
+    rival = STAR if any(b == STAR for _, b in table) else "cheap+long"
+    return tuple(title for s, title in TITLES.items() if (c := table.get((s, rival))) and c.better is False)
 
 
 def _absent(comparison: Comparison | None) -> bool:

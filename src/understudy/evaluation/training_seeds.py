@@ -33,8 +33,9 @@ def refresh_seeds(runs: Path) -> None:
         rows = alike if len(alike) > 1 else alike[:1]
         if verdict["primary"]["seeds"] != rows:
             verdict["primary"]["seeds"] = rows
+            second = verdict["headline"]["secondary"]
             head = draw_headline(
-                verdict["character"], verdict["primary"], verdict["headline"]["secondary"]["sentence"]
+                verdict["character"], verdict["primary"], second["sentence"], second.get("worse") or ()
             )
             verdict["headline"] = {**verdict["headline"], **head.as_row()}
             write_json(path / "verdict.json", verdict)
