@@ -43,7 +43,7 @@ def test_without_ray_the_message_says_how_to_get_it(monkeypatch, server, iroh):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning", "ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_two_workers_share_the_cells_and_a_second_run_has_nothing_to_do(tmp_path, monkeypatch, iroh):
     pytest.importorskip("ray", reason="the extra 'ray' is not installed")
     from understudy.client import find_server, stop_server
