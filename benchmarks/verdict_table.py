@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 ROWS = {
+    "probes_passed": "probes passed",
     "nll_per_token": "surprise at the real lines, nats/token (lower is better)",
     "gap_closed": "gap closed",
     "style": "style",
