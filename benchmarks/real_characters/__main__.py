@@ -22,7 +22,7 @@ AVATAR, PLAY = (
 )
 SCRIPTS = {
     "iroh": (AVATAR, "Iroh"),
-    "sokka": (AVATAR, "Sokka"),
+    "azula": (AVATAR, "Azula"),
     "toph": (AVATAR, "Toph"),
     "algernon": (PLAY, "Algernon"),
 }
