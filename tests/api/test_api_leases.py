@@ -183,7 +183,7 @@ def test_a_process_that_the_killed_server_had_no_time_to_note_is_found_by_its_lo
         "import time; from pathlib import Path; from types import SimpleNamespace\n"
         "from understudy.training.attempt import Attempt\n"
         f"spec = SimpleNamespace(output_directory=Path({str(output)!r}), fencing_token=1, "
-        "heartbeat_seconds=None)\n"
+        "heartbeat_seconds=None, gives_way_to=None)\n"
         "with Attempt(spec, None, lambda: False):\n    print('held', flush=True)\n    time.sleep(60)\n"
     )
     holder = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
