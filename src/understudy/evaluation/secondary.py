@@ -74,9 +74,12 @@ def draw_secondary(
 
 
 def _shown_worse(table: Mapping[tuple[str, str], Comparison]) -> tuple[str, ...]:
-    """In words, the single scores in which tuned+short is shown to be worse than what it is to replace."""
+    """In words, the single scores in which tuned+short is shown to be worse than what it is to replace.
+
+    Likelihood is none of them: lines that the star wrote are its own likeliest.
+    """
     rival = STAR if any(b == STAR for _, b in table) else "cheap+long"
-    return tuple(title for s, title in TITLES.items() if (c := table.get((s, rival))) and c.better is False)
+    return tuple(TITLES[s] for s in MATCHES if (c := table.get((s, rival))) and c.better is False)
 
 
 def _absent(comparison: Comparison | None) -> bool:
