@@ -5,7 +5,7 @@ import json
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from understudy.character import (
@@ -83,6 +83,8 @@ def test_a_missing_file_says_how_to_begin(tmp_path):
 
 
 @given(name=TEXT.filter(str.strip), tone=st.lists(TEXT), prompt=TEXT, source=st.dictionaries(TEXT, TEXT))
+@example("Ada", [], "Be kind.\n\n", {})
+@example("Ada", ["\n\n"], "\n", {"a": "\n\n\n"})
 def test_what_is_written_reads_back(name, tone, prompt, source):
     character = Character(name=name, tone=tone, prompt=prompt, source=source)
 

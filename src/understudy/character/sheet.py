@@ -61,11 +61,16 @@ _Dumper.add_representer(
 _YAML_LINE_ENDS = re.compile("[\x85\u2028\u2029\ufeff\r]")
 
 
+def _ends_openly(text: str) -> bool:
+    """Whether a block would keep empty lines at its end: the emitter then ends the document behind it."""
+    return text.endswith("\n\n") or (text.endswith("\n") and not text.strip())
+
+
 def _blocks(value: Any) -> Any:
     """Mark multi-line text so that YAML keeps it readable, and odd text so that it survives."""
     if isinstance(value, dict):
         return {_blocks(key): _blocks(item) for key, item in value.items()}
-    if isinstance(value, str) and _YAML_LINE_ENDS.search(value):
+    if isinstance(value, str) and (_YAML_LINE_ENDS.search(value) or _ends_openly(value)):
         return _QuotedText(value)
     if isinstance(value, list):
         return [_blocks(item) for item in value]
