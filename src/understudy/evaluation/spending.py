@@ -30,7 +30,7 @@ class Spending:
     def __str__(self) -> str:
         money = f"at most {self.usd:.2f} USD ({self.priced})" if self.usd is not None else self.priced
         return (
-            f"{self.requests} requests, about {self.prompt_tokens:,} prompt tokens and at most "
+            f"{self.requests:,} requests, about {self.prompt_tokens:,} prompt tokens and at most "
             f"{self.reply_tokens:,} reply tokens: {money}"
         )
 

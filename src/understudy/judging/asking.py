@@ -7,6 +7,7 @@ from typing import Any
 
 from understudy.evaluation.connection import Connection, RequestRefused
 from understudy.evaluation.row_file import Progress, RowFile
+from understudy.evaluation.spending import Spending
 from understudy.judging.comparison import ORDERS, Order, compose_comparison, first_order, read_choice
 from understudy.judging.faults import Examined, compose_examination, read_faults
 from understudy.judging.pair import Pair
@@ -15,7 +16,7 @@ from understudy.judging.trust import controls_passed
 from understudy.teaching.budget import Budget, BudgetReached, Rate
 from understudy.teaching.calls import CallStore, Desk, Stopped
 
-__all__ = ["Judge", "JudgingCost", "ask_judges", "calls_file", "foresee_judging", "ratings_file"]
+__all__ = ["Judge", "ask_judges", "calls_file", "foresee_judging", "ratings_file"]
 
 MOST_TOKENS = 160
 TOKENS_PER_MESSAGE = 4
@@ -36,24 +37,6 @@ class Judge:
         return self.model
 
 
-@dataclass(frozen=True)
-class JudgingCost:
-    """What is still to be asked, at most. ``usd`` is ``None`` where a price is not known."""
-
-    requests: int
-    prompt_tokens: int
-    reply_tokens: int
-    usd: float | None
-    priced: str
-
-    def __str__(self) -> str:
-        money = f"at most {self.usd:.2f} USD ({self.priced})" if self.usd is not None else self.priced
-        return (
-            f"{self.requests:,} requests, about {self.prompt_tokens:,} prompt tokens and at most "
-            f"{self.reply_tokens:,} reply tokens: {money}"
-        )
-
-
 def ratings_file(plan: JudgingPlan) -> RowFile:
     """``ratings.jsonl``: a row for every answer of every rater, judges and persons alike."""
     return RowFile(plan.run / "ratings.jsonl")
@@ -66,7 +49,7 @@ def calls_file(plan: JudgingPlan) -> CallStore:
 
 def foresee_judging(
     plan: JudgingPlan, judge: Judge, ratings: RowFile, *, with_faults: bool = True
-) -> JudgingCost:
+) -> Spending:
     """Count what ``judge`` would still be asked if it passes its controls. Asks nothing."""
     from understudy.dataset import count_text_tokens
 
@@ -85,11 +68,9 @@ def foresee_judging(
             tokens += sizes[text]
     replies = len(requests) * MOST_TOKENS
     if judge.rate is not None:
-        return JudgingCost(len(requests), tokens, replies, judge.rate.usd(tokens, replies), judge.rate.source)
+        return Spending(len(requests), tokens, replies, judge.rate.usd(tokens, replies), judge.rate.source)
     unknown = f"the price of {judge.model} is not known here; look at the provider's price page"
-    return JudgingCost(
-        len(requests), tokens, replies, None, unknown if judge.paid else "on this machine, free"
-    )
+    return Spending(len(requests), tokens, replies, None, unknown if judge.paid else "on this machine, free")
 
 
 async def ask_judges(
