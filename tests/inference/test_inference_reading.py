@@ -208,7 +208,7 @@ def test_the_story_model_tells_a_story(shared: Path) -> None:
     directory = shared / "models" / "tinystories-656k"
     voice = voice_of(directory)
     encode = voice.renderer.tokenizer._first.encode
-    model = voice._model
+    model = voice.base.model
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
     text = "<|start_story|>Once upon a time, there was a little boy named Tim."
     ids = torch.tensor([encode(text, add_special_tokens=False).ids])
