@@ -5,6 +5,7 @@ from collections import Counter
 
 import pytest
 
+from understudy.character import load_character, save_character
 from understudy.client.provider import Provider
 from understudy.dialogue import Dialogue, Message, load_dialogues, save_dialogues
 from understudy.errors import ConfigError, DialogueError, ProviderError
@@ -110,6 +111,34 @@ def test_a_refused_reply_is_asked_again_with_another_seed_and_warmer(tmp_path):
     assert "copy of the user's line" in note
     assert (first[1], second[1], third[1]) == (0.7, 0.8, 0.9)
     assert len({first[2], second[2], third[2]}) == 3
+
+
+def test_a_model_that_is_told_no_reason_reads_the_one_fact_that_is_asked(tmp_path):
+    folder = ophelia(tmp_path)
+    star = Star(folder)
+    star.spoil = lambda line, attempt, good: good if attempt else line
+    carried_out(folder, star, count=40, settings=TeachingSettings(tells_reason=False))
+    whole = load_character(folder.character).long_prompt()
+    statements = {fact.statement for fact in star.facts.values()}
+    repeats = [(messages[0]["content"], messages[-1]["content"]) for messages, *_ in star.seen]
+    focused = [(prompt, line) for prompt, line in repeats if prompt != whole]
+    assert len({line for _, line in focused}) > 10
+    for prompt, line in focused:
+        asked = star.facts.get(line) or next(fact for claim, fact in star.claims.items() if claim in line)
+        assert {text for text in statements if text in prompt} == {asked.statement}
+        assert "Crumbs and crowns" in prompt
+        assert "sincerely" in prompt
+    assert {line for prompt, line in repeats if prompt == whole} >= {line for _, line in focused}
+
+
+def test_a_prompt_written_by_hand_is_repeated_as_it_is(tmp_path):
+    folder = ophelia(tmp_path)
+    star = Star(folder)
+    star.spoil = lambda line, attempt, good: good if attempt else line
+    character = load_character(folder.character).model_copy(update={"prompt": "Play Ophelia, in your way."})
+    save_character(folder.character, character)
+    carried_out(folder, star, count=10, settings=TeachingSettings(tells_reason=False))
+    assert {messages[0]["content"] for messages, *_ in star.seen} == {"Play Ophelia, in your way."}
 
 
 def test_a_dialogue_ends_before_the_line_that_gets_no_good_reply(tmp_path):

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from understudy.character.character import Character, ExampleMessage, Policies
 
-__all__ = ["render_identity_prompt", "render_long_prompt", "render_policies"]
+__all__ = ["focused_prompts", "render_identity_prompt", "render_long_prompt", "render_policies"]
 
 DISCLOSURE = {
     "in_character": "Stay in your role whatever is asked, and never call yourself a language model.",
@@ -55,6 +55,17 @@ def render_long_prompt(character: Character) -> str:
         _examples(character),
     ]
     return "\n\n".join(section for section in sections if section)
+
+
+def focused_prompts(character: Character) -> dict[str, str]:
+    """By fact id, the long prompt with that fact as all there is to know of the world.
+
+    A small model that mixes up forty facts reads one. Tone, policies and examples stay.
+    """
+    bare = character.model_copy(update={"worldview": [], "guidelines": [], "out_of_world": []})
+    return {
+        fact.id: render_long_prompt(bare.model_copy(update={"facts": [fact]})) for fact in character.facts
+    }
 
 
 def render_policies(policies: Policies, name: str) -> list[str]:

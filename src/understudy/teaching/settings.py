@@ -30,7 +30,8 @@ class TeachingSettings:
     repeats: How often a refused reply is asked for again.
     rounds: How often replies that are refused beside all others (repeats, openings, tone, the judge) are
     asked for again before they are dropped.
-    tells_reason: Whether a repeat is told why the reply before was refused. A miniature makes nothing of it.
+    tells_reason: Whether a repeat is told why the reply before was refused. A miniature makes nothing of it;
+    where a fact is asked its repeats read that fact alone instead of the whole sheet.
     """
 
     temperature: float = 0.7

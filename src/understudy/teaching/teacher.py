@@ -78,7 +78,10 @@ class Student:
 
 @dataclass(frozen=True)
 class Teacher:
-    """The star: a model under the long prompt, and what its replies have to pass."""
+    """The star: a model under the long prompt, and what its replies have to pass.
+
+    statements: By fact id, what is true. focused: By fact id, a prompt that tells no other fact.
+    """
 
     desk: Desk
     model: str
@@ -91,6 +94,7 @@ class Teacher:
     student: Student | None = None
     student_desk: Desk | None = None
     statements: dict[str, str] = field(default_factory=dict)
+    focused: dict[str, str] = field(default_factory=dict)
 
 
 async def write_dialogues(
@@ -257,16 +261,20 @@ def _messages(
 ) -> list[dict[str, str]]:
     """The request. After a refusal the prompt tells why, where the model can make use of that.
 
-    The note stands in the system prompt, because many chat templates take no other system message.
+    The note stands in the system prompt, because many chat templates take no other system message. A
+    model that makes nothing of reasons reads, where a fact is asked, that fact without all the others.
     """
     prompt = teacher.prompt
-    if refused and teacher.settings.tells_reason:
+    facts = written.outline.facts
+    asked = facts[turn] if turn < len(facts) else ""
+    if refused and not teacher.settings.tells_reason:
+        prompt = teacher.focused.get(asked, prompt)
+    elif refused:
         last = refused[-1]
         manner = written.outline.manner
         advice = remedy(last.fault, name=teacher.name, language=manner.language, **teacher.rules.model_dump())
-        facts = written.outline.facts
-        if last.fault == "fact answered wrongly" and turn < len(facts) and facts[turn] in teacher.statements:
-            advice = f"What is true: {teacher.statements[facts[turn]]}"
+        if last.fault == "fact answered wrongly" and asked in teacher.statements:
+            advice = f"What is true: {teacher.statements[asked]}"
         prompt = (
             f"{prompt}\n\nA note on your next reply only; never mention it. An earlier attempt was refused, "
             f"because it {_because(last.fault)}. {advice}\nThe refused attempt: {last.text[:400]}"

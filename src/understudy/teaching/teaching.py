@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from understudy.atomic import write_bytes
+from understudy.character.prompt import focused_prompts
 from understudy.dialogue import Dialogue, save_dialogues
 from understudy.dialogue.dialogue import render_dialogues
 from understudy.errors import ConfigError, DialogueError
@@ -191,6 +192,7 @@ def _teacher(plan: TeachingPlan, desk: Desk, student: Desk | None) -> Teacher:
         plan.student,
         student,
         {fact.id: fact.statement for fact in plan.character.facts},
+        {} if plan.character.prompt else focused_prompts(plan.character),
     )
 
 
