@@ -88,12 +88,6 @@ def test_refuses_what_is_not_json_lines_at_once_naming_the_line(client, content,
     assert caught.value.param == "file"
 
 
-@pytest.mark.parametrize("name", ["chats.json", "chats.txt", "chats"])
-def test_refuses_other_file_names_for_fine_tuning(client, name):
-    with pytest.raises(openai.BadRequestError, match=r"Only \.jsonl"):
-        upload(client, chat_lines(), name)
-
-
 def test_refuses_an_empty_file_and_an_unknown_purpose(client):
     with pytest.raises(openai.BadRequestError, match="empty"):
         upload(client, b"")
@@ -141,3 +135,16 @@ def test_a_form_without_a_file_is_refused_in_the_envelope(client):
         client.post("/files", body={"purpose": "fine-tune"}, cast_to=object)
 
     assert json.loads(caught.value.response.text)["error"].keys() == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize("name", ["file", "upload", "Training.JSONL", "a.b.jsonl"])
+def test_a_name_without_an_ending_is_taken_as_old_clients_send_it(client, name):
+    assert upload(client, chat_lines(), name).filename == name
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.txt", "a.jsonl.gz", "a.v2", "C:\\data\\a.csv"])
+    "name", ["chats.json", "chats.txt", "train.jsonl.gz", "train.v2", "C:\\data\\train.csv"]
+)
+def test_another_ending_is_refused(client, name):
+    with pytest.raises(openai.BadRequestError, match=r"Only \.jsonl files"):
+        upload(client, chat_lines(), name)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
 
 from understudy.api.blobs import BlobStore, TooLarge
@@ -121,6 +121,9 @@ class FileDesk:
     def check_purpose(self, purpose: str, filename: str) -> None:
         """Refuse purposes that are unknown, and names that do not fit them.
 
+        A name without an ending passes: ``openai`` before 1.0 calls every upload ``file``, later ones call
+        bytes ``upload``. Every line is checked anyway.
+
         Raises:
             Problem: 400, naming what is supported.
         """
@@ -131,7 +134,7 @@ class FileDesk:
                 "purpose",
                 "invalid_value",
             )
-        if purpose in JSONL_PURPOSES and not filename.lower().endswith(".jsonl"):
+        if purpose in JSONL_PURPOSES and PurePosixPath(filename).suffix.lower() not in ("", ".jsonl"):
             raise bad_request(
                 f"Invalid file format for purpose '{purpose}'. Only .jsonl files are accepted.",
                 "file",
