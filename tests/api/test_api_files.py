@@ -143,8 +143,6 @@ def test_a_name_without_an_ending_is_taken_as_old_clients_send_it(client, name):
 
 
 @pytest.mark.parametrize("name", ["a.json", "a.txt", "a.jsonl.gz", "a.v2", "C:\\data\\a.csv"])
-    "name", ["chats.json", "chats.txt", "train.jsonl.gz", "train.v2", "C:\\data\\train.csv"]
-)
 def test_another_ending_is_refused(client, name):
     with pytest.raises(openai.BadRequestError, match=r"Only \.jsonl files"):
         upload(client, chat_lines(), name)
