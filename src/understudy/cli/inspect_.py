@@ -58,7 +58,9 @@ def inspect_command(
         )
     if find_spec("inspect_ai") is None:
         print("To run it here: pip install 'understudy[inspect]'", file=sys.stderr)
-    print(f"Run it: inspect eval {typed(written.folder / 'task.py')} --model MODEL", file=sys.stderr)
+    # With its name, because Inspect takes a bare path for a pattern, and no absolute one.
+    task = typed(f"{written.folder / 'task.py'}@probes")
+    print(f"Run it: inspect eval {task} --model MODEL", file=sys.stderr)
     print(json.dumps(written.as_row(), ensure_ascii=False, indent=2) if as_json else written.folder)
 
 

@@ -90,7 +90,7 @@ def read_frozen(path: Path) -> FrozenProbes:
     found = _read(path)
     if found is None:
         raise EvaluationError(
-            f"{path}: no such file. Restore it from version control, or evaluate again, which freezes a new set."
+            f"{path}: no such file. Restore it from version control, or evaluate again to freeze a new set."
         )
     _refuse_change(path, found)
     return _thawed(path, {**found, "conversations": []}, [])

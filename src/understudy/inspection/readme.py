@@ -88,8 +88,8 @@ def _arguments(manifest: Mapping[str, Any]) -> str:
 
 As in the evaluation: temperature {settings["temperature"]:g}, at most {settings["max_tokens"]} tokens,
 {_replies(settings)} to each single probe and one to each other, each with a seed of its own. Inspect's flags
-(`--temperature`, `--max-tokens`, `--epochs`, `--limit`) change them; then figures are not comparable with those
-below."""
+(`--temperature`, `--max-tokens`, `--epochs`, `--limit`) change them; then figures do not compare with the
+ones below."""
 
 
 def _replies(settings: Mapping[str, Any]) -> str:
@@ -105,9 +105,9 @@ def _scores(manifest: Mapping[str, Any]) -> str:
     return f"""\
 ## What the scores mean
 
-`accuracy` is the share of probes passed, the replies to one probe averaged. `stderr` is clustered by family (a
-fact, a scene, paraphrases of one question). Each category has both; a category is too small to conclude from.
-Every reply's reason stands in the log. A request that was too long for the model has no score.
+`accuracy` is the share of probes passed, the replies to one probe averaged. `stderr` is clustered by family:
+a fact, a scene, paraphrases of one question. Each category has both, and is too small to conclude from. Every
+reply's reason stands in the log. A request that was too long for the model has no score.
 
 | Category | A reply passes that |
 |---|---|
