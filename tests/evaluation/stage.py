@@ -8,15 +8,34 @@ from understudy.character.character import Character, Fact, load_character
 from understudy.dataset import Recipe, build_dataset, split_dialogues
 from understudy.evaluation.connection import ChatReply, RequestRefused, ScoredMessage
 from understudy.evaluation.fact_probes import paraphrases
+from understudy.evaluation.settings import Settings
 from understudy.folder import CharacterFolder, open_folder
 
 from .conftest import EXAMPLE
 
+FEW_DEVELOPMENT = Settings(
+    probes=80,
+    replies_per_probe=2,
+    further=8,
+    skills=6,
+    scripts=1,
+    script_turns=2,
+    scored_conversations=3,
+    style_questions=30,
+    draws=1000,
+    probe_set="development",
+)
 BASE, TUNED = "understudy/mini", "ft:understudy/mini:personal:ophelia:abc"
 
 
-def set_stage(root: Path, *, lines: int | None = None) -> tuple[CharacterFolder, Path]:
-    """Ophelia's folder below ``root`` with a dataset and a run; ``lines`` cuts the dialogues short."""
+def set_stage(
+    root: Path, *, lines: int | None = None, models: tuple[str, str] = (BASE, TUNED)
+) -> tuple[CharacterFolder, Path]:
+    """Ophelia's folder below ``root`` with a dataset and a run; ``lines`` cuts the dialogues short.
+
+    ``models`` are the base and the tuned model of the run.
+    """
+    base, tuned = models
     place = root / "ophelia"
     shutil.copytree(EXAMPLE, place)
     if lines is not None:
@@ -28,12 +47,12 @@ def set_stage(root: Path, *, lines: int | None = None) -> tuple[CharacterFolder,
     run = folder.run("20260101T000000Z")
     run.mkdir(parents=True)
     config = {
-        "base_model": BASE,
+        "base_model": base,
         "dataset": {"training.jsonl": manifest.outputs["training.jsonl"]},
         "seed": 1,
         "examples": 10,
     }
-    job = {"id": "ftjob-1", "status": "succeeded", "fine_tuned_model": TUNED, "trained_tokens": 1234}
+    job = {"id": "ftjob-1", "status": "succeeded", "fine_tuned_model": tuned, "trained_tokens": 1234}
     (run / "config.json").write_text(json.dumps(config), encoding="utf-8")
     (run / "job.json").write_text(json.dumps(job), encoding="utf-8")
     return folder, run

@@ -17,6 +17,7 @@ from understudy.cli.gate import gate_command
 from understudy.cli.generate import generate_command
 from understudy.cli.import_ import import_command
 from understudy.cli.init import init_command
+from understudy.cli.inspect_ import inspect_command
 from understudy.cli.judge import judge_command
 from understudy.cli.keys import keys_app
 from understudy.cli.models import models_command, providers_command
@@ -86,6 +87,7 @@ app.command("curve")(curve_command)
 app.command("study")(study_command)
 app.command("chat")(chat_command)
 app.command("export")(export_command)
+app.command("inspect")(inspect_command)
 app.command("run")(run_command)
 app.command("policies")(policies_command)
 app.command("serve")(serve_command)

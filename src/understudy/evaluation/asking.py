@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from understudy.errors import EvaluationError
 from understudy.evaluation.arms import Arm
 from understudy.evaluation.case import Case
 from understudy.evaluation.connection import Connection
@@ -12,15 +13,16 @@ from understudy.evaluation.gap_closed import Likelihood
 from understudy.evaluation.likelihoods import score_conversations
 from understudy.evaluation.probe import Answer, Probe
 from understudy.evaluation.probes import ProbeSet
-from understudy.evaluation.replies import Asker, ask, play_scripts
+from understudy.evaluation.replies import Asker, Request, ask, play_scripts
 from understudy.evaluation.row_file import Progress, Row, RowFile
 from understudy.evaluation.scores.skill import skill_probes
 from understudy.evaluation.style import Line
 from understudy.evaluation.yardsticks import training_questions
 
-__all__ = ["Asked", "Report", "ask_arms", "ask_everything", "match_answers"]
+__all__ = ["Asked", "Report", "ask_arms", "ask_everything", "kept_plain_rows", "match_answers", "plain_lines"]
 
 Report = Callable[[Progress], None]
+PLAIN_FILE = "plain_replies.jsonl"
 
 
 @dataclass(frozen=True)
@@ -81,10 +83,10 @@ async def ask_everything(
     """
     settings = case.settings
     measured = [arm for arm in arms if arm.measured]
-    replies, plain = RowFile(case.file("replies")), RowFile(case.run.folder / "plain_replies.jsonl")
+    replies, plain = RowFile(case.file("replies")), RowFile(case.run.folder / PLAIN_FILE)
     likelihoods = RowFile(case.file("likelihoods"))
     questions = training_questions(case.training, settings.style_questions)
-    untuned = Arm("cheap+none", case.run.base_model, case.run.base_model, "none", "")
+    untuned = _untuned(case)
     asker = Asker(connection, settings, replies, _known_elsewhere(case), elsewhere)
     try:
         rows = await ask_arms(asker, measured, probes, report)
@@ -97,8 +99,33 @@ async def ask_everything(
     replies.close(keep=[row["key"] for arm_rows in rows.values() for row in arm_rows])
     plain.close()
     likelihoods.close()
-    lines = [Line(row["reply"], row["group"]) for row in answers["cheap+none"] if row["reply"]]
-    return Asked(rows, scored, lines, note)
+    return Asked(rows, scored, plain_lines(answers[untuned.name]), note)
+
+
+def kept_plain_rows(case: Case) -> list[Row]:
+    """The untuned model's plain answers that an evaluation of this case has kept, in order.
+
+    Raises:
+        EvaluationError: Some were never asked.
+    """
+    kept = RowFile(case.run.folder / PLAIN_FILE).rows
+    questions = training_questions(case.training, case.settings.style_questions)
+    keys = [Request(_untuned(case), probe, 0, case.settings).key for probe in questions]
+    if not all(key in kept for key in keys):
+        raise EvaluationError(
+            f"{case.run.folder / PLAIN_FILE}: does not hold all answers of the untuned model. "
+            "Evaluate again to have them asked."
+        )
+    return [kept[key] for key in keys]
+
+
+def plain_lines(rows: Sequence[Mapping[str, Any]]) -> list[Line]:
+    """The plain answers as negative examples of style."""
+    return [Line(row["reply"], row["group"]) for row in rows if row["reply"]]
+
+
+def _untuned(case: Case) -> Arm:
+    return Arm("cheap+none", case.run.base_model, case.run.base_model, "none", "")
 
 
 async def ask_arms(

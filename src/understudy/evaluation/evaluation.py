@@ -32,7 +32,6 @@ from understudy.evaluation.scoreboard import compare_arms, score_arms
 from understudy.evaluation.secondary import draw_secondary
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.spending import Spending, foresee_spending
-from understudy.evaluation.thresholds import find_thresholds
 from understudy.evaluation.training_seeds import refresh_seeds
 from understudy.evaluation.verdict import ArmVerdict, Verdict, load_verdict, save_verdict
 from understudy.evaluation.yardsticks import (
@@ -43,7 +42,7 @@ from understudy.evaluation.yardsticks import (
 )
 from understudy.folder import CharacterFolder
 
-__all__ = ["current_verdict", "evaluate", "foresee"]
+__all__ = ["current_verdict", "evaluate", "foresee", "library_versions"]
 
 LIBRARIES = ("numpy", "openai", "scikit-learn", "scipy")
 Decisions = Mapping[str, Sequence[Decision]]
@@ -147,8 +146,7 @@ def _judge(
     measured = [arm for arm in arms if arm.measured]
     answers = asked.answers(probes.probes)
     _refuse_silence(answers)
-    thresholds = find_thresholds(yardsticks.style, yardsticks.matcher)
-    rules = PassRules(case.character, yardsticks.sheet, thresholds)
+    rules = PassRules.of(case.character, yardsticks)
     decisions = {name: rules.decide(given) for name, given in answers.items()}
     _publish(case, asked.rows, answers, decisions)
     passed = {name: _passed(given, decisions[name]) for name, given in answers.items()}
@@ -182,7 +180,7 @@ def _judge(
         settings=settings.as_dict(),
         seeds=_seeds(case),
         hashes={**case.hashes(), "replies.jsonl": sha256(case.file("replies").read_bytes())},
-        versions=_versions(),
+        versions=library_versions(),
         limits=list_limits(case.run.base_model, case.character, probes, _missing(asked), asked.note),
     )
 
@@ -310,7 +308,8 @@ def _seeds(case: Case) -> dict[str, int]:
     return {**seeds, "training": trained} if isinstance(trained, int) else seeds
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """What figures may depend on, by name."""
     versions = {"understudy": __version__, "python": platform.python_version()}
     for library in LIBRARIES:
         try:

@@ -11,13 +11,13 @@ from understudy.atomic import write_json
 from understudy.character.character import Character
 from understudy.dialogue import Dialogue
 from understudy.errors import EvaluationError
-from understudy.evaluation.looks import count_looks
+from understudy.evaluation.looks import count_looks, exported_on
 from understudy.evaluation.probe import Probe
 from understudy.evaluation.probes import ProbeSet, SetName, build_probes
 from understudy.evaluation.row_file import row_key
 from understudy.evaluation.scripts import Script
 
-__all__ = ["FrozenProbes", "freeze_probes"]
+__all__ = ["FrozenProbes", "freeze_probes", "read_frozen"]
 
 SCHEMA = "understudy.probes/1"
 
@@ -81,6 +81,21 @@ def freeze_probes(
     return FrozenProbes(_with_note(made, replaced), row["sha256"], now, folder, replaced)
 
 
+def read_frozen(path: Path) -> FrozenProbes:
+    """A frozen set from its file alone: without conversations, whose lines lie in the dataset.
+
+    Raises:
+        EvaluationError: The file is missing, was changed after it was frozen, or cannot be read.
+    """
+    found = _read(path)
+    if found is None:
+        raise EvaluationError(
+            f"{path}: no such file. Restore it from version control, or evaluate again to freeze a new set."
+        )
+    _refuse_change(path, found)
+    return _thawed(path, {**found, "conversations": []}, [])
+
+
 def _inputs(character: Character, training: Sequence[Dialogue], held_out: Sequence[Dialogue]) -> str:
     """Hash of what the set is made from. The program is no part of it: a newer one keeps what is frozen."""
     asked = sorted({m.content for d in training for m in d.messages if m.role == "user"})
@@ -140,8 +155,18 @@ def _thawed(path: Path, found: Mapping[str, Any], held_out: Sequence[Dialogue]) 
         tuple(found["notes"]),
     )
     replaced = found.get("replaced")
-    return FrozenProbes(
-        _with_note(made, replaced), found["sha256"], found["frozen_at"], path.parent, replaced
+    noted = _with_note(_with_note(made, replaced), _exported(path.parent, found))
+    return FrozenProbes(noted, found["sha256"], found["frozen_at"], path.parent, replaced)
+
+
+def _exported(folder: Path, found: Mapping[str, Any]) -> str | None:
+    """That others hold the set too, which nobody can count."""
+    day = exported_on(folder, found["sha256"])
+    if day is None:
+        return None
+    return (
+        f"The {found['set']} set was exported on {day}. The export is one look; what others got on it since "
+        "is not counted."
     )
 
 
@@ -156,5 +181,5 @@ def _put_aside(path: Path, found: Mapping[str, Any]) -> str:
     )
 
 
-def _with_note(made: ProbeSet, replaced: str | None) -> ProbeSet:
-    return replace(made, notes=(*made.notes, replaced)) if replaced else made
+def _with_note(made: ProbeSet, note: str | None) -> ProbeSet:
+    return replace(made, notes=(*made.notes, note)) if note else made

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from understudy.character.character import Character
 from understudy.evaluation.detectors import denies_being_ai, says_it_is_ai
@@ -33,8 +34,11 @@ from understudy.evaluation.refusals import corrects, declines, says_it_does_not_
 from understudy.evaluation.repetition import LOOP, looped_share
 from understudy.evaluation.scores.false_premise import sets_right
 from understudy.evaluation.scores.skill import SKILL, is_done
-from understudy.evaluation.thresholds import Thresholds
+from understudy.evaluation.thresholds import Thresholds, find_thresholds
 from understudy.evaluation.words import words
+
+if TYPE_CHECKING:
+    from understudy.evaluation.yardsticks import Yardsticks
 
 __all__ = ["RULES", "Decision", "PassRules"]
 
@@ -71,6 +75,11 @@ class PassRules:
     character: Character
     sheet: FactSheet
     thresholds: Thresholds
+
+    @classmethod
+    def of(cls, character: Character, yardsticks: "Yardsticks") -> "PassRules":
+        """The rules with the thresholds that the character's own training lines give."""
+        return cls(character, yardsticks.sheet, find_thresholds(yardsticks.style, yardsticks.matcher))
 
     def decide(self, answers: Sequence[Answer]) -> list[Decision]:
         """One decision for each answer, in order. Classifiers run once over all of them."""

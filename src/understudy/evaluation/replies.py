@@ -14,7 +14,7 @@ from understudy.evaluation.row_file import Progress, Row, RowFile, bounded, row_
 from understudy.evaluation.scripts import Script
 from understudy.evaluation.settings import Settings
 
-__all__ = ["Asker", "Progress", "RowFile", "ask", "play_scripts"]
+__all__ = ["Asker", "Progress", "Request", "RowFile", "ask", "play_scripts"]
 
 SAID = ("reply", "finish_reason", "error", "prompt_tokens", "completion_tokens", "seconds")
 

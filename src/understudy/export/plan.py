@@ -13,7 +13,7 @@ from understudy.evaluation.verdict import load_verdict
 from understudy.export.spec import FORMATS, GGUF_TYPES, ExportSpec
 from understudy.folder import CharacterFolder, typed
 
-__all__ = ["plan_export"]
+__all__ = ["plan_export", "slug"]
 
 PROBES = 12
 CHAT_TEMPERATURE = 0.3  # that of ``understudy chat``
@@ -55,7 +55,7 @@ def plan_export(
     }
     return ExportSpec(
         model=weights["model"],
-        slug=_slug(character.name),
+        slug=slug(character.name),
         base_model=weights["base_model"],
         base=Path(weights["base"]),
         adapter=Path(weights["adapter"]),
@@ -70,7 +70,8 @@ def plan_export(
     )
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A character's name for files: lower case, letters, digits and hyphens."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "character"
 
 
