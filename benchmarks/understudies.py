@@ -77,6 +77,7 @@ def play(folder: Path, options: argparse.Namespace) -> Path:
         "teach", str(folder), "--teacher", options.star, "--from-sheet", "--dialogues", str(options.dialogues)
     )
     words = ["run", str(folder), "--base-model", options.mini, "--star", options.star, "--json"]
+    words += ["--once"] if options.once else []
     return Path(json.loads(_understudy(*words))["verdict"]).parent
 
 
@@ -211,6 +212,7 @@ def main() -> None:
     parser.add_argument("--mini", default="understudy/mini")
     parser.add_argument("--star", default="understudy/mini-star")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--once", action="store_true", help="one reply to each probe instead of three")
     options = parser.parse_args()
     parameters = {"mini": count_parameters(options.mini), "star": count_parameters(options.star)}
     results: list[dict[str, Any]] = []
