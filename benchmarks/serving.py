@@ -78,44 +78,50 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def start_all(options: argparse.Namespace, base: Path, folder: Path) -> list[Server]:
-    """Every server whose program is there."""
-    ports = [free_port() for _ in range(4)]
+def start_all(
+    options: argparse.Namespace,
+    base: Path,
+    folder: Path,
+    model: str,
+    device: str = "cpu",
+    batched: bool = False,
+) -> list[Server]:
+    """Every server whose program is there.
+
+    Args:
+        model: What ours calls the base.
+        device: As transformers names it; ours finds its device itself.
+        batched: Whether transformers serve is also started with its continuous batching.
+    """
     source = str(Path(understudy.__file__).parents[1])
-    ours = [sys.executable, "-m", "understudy", "serve", "--port", str(ports[0]), "--no-token"]
+    hidden = {} if device == "cuda" else {"CUDA_VISIBLE_DEVICES": ""}
+    port = free_port()
+    ours = [sys.executable, "-m", "understudy", "serve", "--port", str(port), "--no-token"]
     servers = [
         start(
-            "understudy", [*ours, "--inference-threads", "1"], ports[0], "understudy/mini", folder,
-            UNDERSTUDY_HOME=str(folder / "home"), PYTHONPATH=source,
-        ),
-        start(
-            "transformers serve",
-            [
-                sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve",
-                str(base), "--port", str(ports[1]), "--device", "cpu",
-            ],
-            ports[1], str(base), folder,
+            "understudy", [*ours, "--inference-threads", "1"], port, model, folder,
+            UNDERSTUDY_HOME=str(folder / "home"), PYTHONPATH=source, **hidden,
         ),
     ]  # fmt: skip
+    theirs = [sys.executable, "-c", "from transformers.cli.transformers import main; main()", "serve"]
+    ways = {"transformers serve": [], "transformers serve, batched": ["--continuous-batching"]}
+    for name, more in ways.items():
+        if batched or not more:
+            port = free_port()
+            command = [*theirs, str(base), "--port", str(port), "--device", device, *more]
+            servers.append(start(name, command, port, str(base), folder))
     if options.llama_python:
-        gguf = folder / "mini.gguf"
+        gguf, port = folder / "mini.gguf", free_port()
         write_model(base, gguf)
-        llama = [
-            options.llama_python,
-            "-m",
-            "llama_cpp.server",
-            "--model",
-            str(gguf),
-            "--port",
-            str(ports[2]),
-        ]
+        llama = [options.llama_python, "-m", "llama_cpp.server", "--model", str(gguf), "--port", str(port)]
         llama += ["--n_ctx", "2048", "--n_threads", "1", "--n_threads_batch", "1"]
         llama += ["--interrupt_requests", "False"]
-        servers.append(start("llama.cpp", llama, ports[2], "mini", folder))
+        servers.append(start("llama.cpp", llama, port, "mini", folder))
     if options.guidellm:
-        mock = [options.guidellm, "mock-server", "--port", str(ports[3]), "--ttft-ms", "50", "--itl-ms", "10"]
+        port = free_port()
+        mock = [options.guidellm, "mock-server", "--port", str(port), "--ttft-ms", "50", "--itl-ms", "10"]
         mock += ["--output-tokens", "32"]
-        servers.append(start("mock (50 ms, 10 ms)", mock, ports[3], "mock", folder))
+        servers.append(start("mock (50 ms, 10 ms)", mock, port, "mock", folder))
     for server in servers:
         server.wait()
     return servers
@@ -266,7 +272,7 @@ def main() -> None:
     )
     print("|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        servers = start_all(options, base, Path(folder))
+        servers = start_all(options, base, Path(folder), "understudy/mini")
         try:
             measure(
                 servers,

@@ -17,29 +17,28 @@ Both get the token ids and labels of this project: the loss is on the assistant'
 
 import argparse
 import json
-import os
-import resource
 import shutil
-import subprocess
-import sys
 import tempfile
-import time
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import understudy
+from benchmarks.training_ways import ALPHA, FASTEST, MAX_TOKENS, OURS, RANK, SEED, WAYS, Setting, measure
 
-RANK, ALPHA, RATE, BATCH, SEED, MAX_TOKENS = 16, 32, 1e-3, 8, 1, 2048
-OURS, DEFAULT, FASTEST = "understudy", "TRL, default", "TRL, fastest"
-WAYS = (OURS, DEFAULT, FASTEST)
 # Conversations under each prompt: enough steps to time, few enough to wait for.
 PROMPTS = {"identity": 160, "400": 48, "1200": 32}
+SMALL = {
+    "hidden_size": 384, "intermediate_size": 1024, "num_hidden_layers": 6, "num_attention_heads": 6,
+    "num_key_value_heads": 6,
+}  # fmt: skip
 
 
-def write_base(folder: Path) -> Path:
-    """A Llama of 12 million random parameters, and the adapter that all ways begin with."""
+def write_base(folder: Path, shape: dict[str, Any] = SMALL, dtype: str = "float32") -> Path:
+    """A Llama of random parameters (of ``SMALL`` 12 million), and the adapter that all ways begin with.
+
+    Of a vocabulary larger than the tokenizer's, what has no text is never likeliest.
+    """
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
     from understudy_miniatures import path
@@ -51,17 +50,21 @@ def write_base(folder: Path) -> Path:
     mini, base = Path(path("mini")), folder / "base"
     shutil.copytree(mini, base, ignore=shutil.ignore_patterns("*.safetensors"))
     config = LlamaConfig.from_pretrained(str(mini))
-    config.hidden_size, config.intermediate_size, config.num_hidden_layers = 384, 1024, 6
-    config.num_attention_heads = config.num_key_value_heads = 6
+    tokens = config.vocab_size
+    for key, value in ({"head_dim": None} | shape).items():
+        setattr(config, key, value or shape["hidden_size"] // shape["num_attention_heads"])
+    config.dtype = dtype
     torch.manual_seed(SEED)
-    model = LlamaForCausalLM(config).float()
+    model = LlamaForCausalLM(config).to(getattr(torch, dtype))
+    with torch.no_grad():
+        model.get_input_embeddings().weight[tokens:] = 0
     model.save_pretrained(base)
     write_sealed(folder / "adapter", adapter_files(add_lora(model, Lora(RANK, ALPHA, 0.0), SEED), base))
     return base
 
 
-def write_data(path: Path, prompt: str, count: int, base: Path) -> None:
-    """Dialogues under a system prompt, in the order in which our first epoch takes them."""
+def write_data(path: Path, prompt: str, count: int, base: Path, batch: int = Setting.batch) -> None:
+    """Dialogues under a system prompt, and the same in the order in which our first epoch takes them."""
     from understudy.rendering import Renderer
     from understudy.training.batches import plan_epoch
     from understudy.training.examples import load_examples
@@ -71,7 +74,7 @@ def write_data(path: Path, prompt: str, count: int, base: Path) -> None:
     lines = [json.dumps({"messages": [{"role": "system", "content": prompt}, *row]}) for row in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     examples = load_examples(path, Renderer.load(base), MAX_TOKENS).examples
-    plan = plan_epoch([len(example.ids) for example in examples], BATCH, SEED, 0)
+    plan = plan_epoch([len(example.ids) for example in examples], batch, SEED, 0)
     ordered = path.with_suffix(".ordered.jsonl")
     ordered.write_text("".join(lines[i] + "\n" for batch in plan for i in batch), encoding="utf-8")
 
@@ -93,145 +96,6 @@ def prompt_of(name: str, base: Path) -> str:
         enough = len(renderer.prompt([told, {"role": "user", "content": "."}]).ids) >= int(name)
         low, high = (low, middle) if enough else (middle + 1, high)
     return " ".join(words[:low])
-
-
-class Clock:
-    """CPU and wall seconds between two moments."""
-
-    def start(self) -> None:
-        self._cpu, self._wall = time.process_time(), time.perf_counter()
-
-    def stop(self) -> None:
-        self.cpu_seconds = time.process_time() - self._cpu
-        self.wall_seconds = time.perf_counter() - self._wall
-
-    def result(self, losses: list[float], learned: int) -> dict[str, Any]:
-        return {
-            "cpu_seconds": self.cpu_seconds,
-            "wall_seconds": self.wall_seconds,
-            "learned_tokens": learned,
-            "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-            "losses": losses,
-        }
-
-
-def run_ours(base: Path, data: Path) -> dict[str, Any]:
-    from understudy.inference.channel import Channel, prepare_process
-
-    prepare_process(1)
-    import torch
-
-    from understudy.training.__main__ import run_job
-
-    torch.set_num_threads(1)
-    clock, events = Clock(), []
-
-    class Timing(Channel):
-        def send(self, **event: Any) -> None:
-            if event["event"] == "started":
-                clock.start()
-            if event["event"] == "step":
-                clock.stop()  # the last one counts; saving comes after it
-            events.append(event)
-
-    with tempfile.TemporaryDirectory() as folder:
-        spec = {
-            "job_id": "speed", "base_model": str(base), "adapter": str(base.parent / "adapter"),
-            "training_file": str(data), "validation_file": None, "output_directory": f"{folder}/out",
-            "method": "supervised",
-            "hyperparameters": {"n_epochs": 1, "batch_size": BATCH, "learning_rate": RATE},
-            "lora": {"rank": RANK, "alpha": ALPHA, "dropout": 0.0}, "max_tokens": MAX_TOKENS, "seed": SEED,
-            "threads": 1,
-        }  # fmt: skip
-        path = Path(folder) / "spec.json"
-        path.write_text(json.dumps(spec))
-        assert run_job(path, Timing(sys.stderr), lambda: False) == 0, events[-1]
-    losses = [event["train_loss"] for event in events if event["event"] == "step"]
-    return clock.result(
-        losses, next(e for e in events if e["event"] == "started")["learned_tokens_per_epoch"]
-    )
-
-
-def run_trl(base: Path, data: Path, fastest: bool) -> dict[str, Any]:
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
-    from understudy.rendering import Renderer
-    from understudy.training.examples import load_examples
-    from understudy.training.schedule import rate_at
-
-    torch.set_num_threads(1)
-    clock = Clock()
-
-    class Timing(TrainerCallback):  # type: ignore[misc]
-        def on_step_begin(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            if state.global_step == 0:
-                clock.start()
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **rest: Any) -> None:
-            clock.stop()
-
-    lines = data.with_suffix(".ordered.jsonl") if fastest else data
-    examples = load_examples(lines, Renderer.load(base), MAX_TOKENS).examples
-    rows = [{"input_ids": example.ids, "labels": example.labels} for example in examples]
-    model = PeftModel.from_pretrained(
-        AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32), str(base.parent / "adapter"),
-        is_trainable=True,
-    )  # fmt: skip
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.0, fused=True)
-    steps = -(-len(rows) // BATCH)
-    rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate_at(step, steps, 1.0))
-    fast = {"gradient_checkpointing": False, "train_sampling_strategy": "sequential"} if fastest else {}
-    with tempfile.TemporaryDirectory() as folder:
-        config = SFTConfig(
-            output_dir=folder, num_train_epochs=1, per_device_train_batch_size=BATCH,
-            max_length=MAX_TOKENS, bf16=True, use_cpu=True, logging_steps=1, report_to=[], save_strategy="no",
-            seed=SEED, max_grad_norm=1.0, disable_tqdm=True, dataset_kwargs={"skip_prepare_dataset": True},
-            **fast,
-        )  # fmt: skip
-        trainer = SFTTrainer(
-            model=model, args=config, train_dataset=_dataset(rows),
-            processing_class=AutoTokenizer.from_pretrained(base), callbacks=[Timing()],
-            optimizers=(optimizer, rates),
-        )  # fmt: skip
-        trainer.train()
-    losses = [float(row["loss"]) for row in trainer.state.log_history if "loss" in row]
-    return clock.result(losses, sum(example.learned for example in examples))
-
-
-def _dataset(rows: list[dict[str, list[int]]]) -> Any:
-    """Rows as TRL takes them; named, since some versions of its data library cannot hash a table."""
-    from datasets import Dataset
-    from datasets.table import InMemoryTable
-
-    columns = {key: [row[key] for row in rows] for key in rows[0]}
-    return Dataset(InMemoryTable.from_pydict(columns), fingerprint="rows")
-
-
-def measure(way: str, base: Path, data: Path, trl_python: str) -> dict[str, Any]:
-    """One run in a process of its own."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1"}
-    environment["PYTHONPATH"] = str(Path(understudy.__file__).parents[1])
-    # Imported rather than run by name: what TRL's data library cannot pickle in ``__main__`` stops it.
-    code = "from benchmarks.training_speed import one; one()"
-    python = sys.executable if way == OURS else trl_python
-    done = subprocess.run(
-        [python, "-W", "ignore", "-c", code, way, str(base), str(data)],
-        env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    if done.returncode:
-        sys.exit(f"{way}: {done.stderr[-1500:]}")
-    return dict(json.loads(done.stdout.splitlines()[-1]))
-
-
-def one() -> None:
-    """What a process of its own does: train in the way of its arguments and print the result."""
-    way, base, data = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    found = run_ours(base, data) if way == OURS else run_trl(base, data, fastest=way == FASTEST)
-    print(json.dumps(found))
 
 
 def report(prompt: str, found: dict[str, list[dict[str, Any]]]) -> None:

@@ -49,6 +49,6 @@ def test_links_between_pages_lead_somewhere():
 
 
 def test_the_folder_list_is_the_folder_list():
-    listed = set(re.findall(r"^  ([a-z]+)/ ", README, re.MULTILINE))
+    listed = set(re.findall(r"^  ([a-z0-9]+)/ ", README, re.MULTILINE))
     real = {p.name for p in (ROOT / "src" / "understudy").iterdir() if p.is_dir() and p.name != "__pycache__"}
     assert listed == real

@@ -137,6 +137,21 @@ def test_passes_our_extra_hyperparameters_to_the_process(client, server):
     assert (spec["lora"]["rank"], spec["lora"]["alpha"], spec["max_tokens"], spec["seed"]) == (4, 8, 99, 5)
 
 
+def test_four_bits_are_refused_at_once_where_there_is_no_gpu(client):
+    from understudy.training.quantization import why_not_four_bit
+
+    if why_not_four_bit() is None:
+        pytest.skip("this machine can train in four bits")
+    method = {"type": "supervised", "supervised": {"hyperparameters": {"quantization": "4bit"}}}
+
+    with pytest.raises(openai.BadRequestError) as caught:
+        create(client, method=method)
+
+    assert caught.value.code == "unsupported_value"
+    assert caught.value.param == "method.supervised.hyperparameters.quantization"
+    assert "Four-bit training needs" in caught.value.message
+
+
 # --- faults of the request ----------------------------------------------------------------------
 
 

@@ -311,6 +311,12 @@ JOB_FAULTS = [
     ),
     ({"hyperparameters": {"colour": 1}}, "unknown_parameter", "hyperparameters.colour", "Unknown"),
     ({"hyperparameters": {"lora_rank": 0}}, "integer_below_min_value", "hyperparameters.lora_rank", ">= 1"),
+    (
+        {"hyperparameters": {"quantization": "8bit"}},
+        "invalid_value",
+        "hyperparameters.quantization",
+        "'4bit'",
+    ),
     ({"method": {}}, "missing_required_parameter", "method.type", "'method.type'"),
     ({"method": {"type": "magic"}}, "invalid_value", "method.type", "'supervised', 'dpo', 'reinforcement'"),
     (

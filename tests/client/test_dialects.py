@@ -226,3 +226,14 @@ def test_the_key_header_of_azure_is_sent(fake):
     bare = openai.OpenAI(base_url=fake("azure").url, api_key=KEY, max_retries=0)
     with bare, pytest.raises(openai.AuthenticationError):
         bare.models.list()
+
+
+def test_four_bits_are_asked_of_servers_of_ours_alone(fake, folder):
+    for dialect in ("openai", "azure", "nebius"):
+        provider = fake(dialect)
+        with pytest.raises(ConfigError, match="knows no --quantize"):
+            train_at(provider, folder, quantization="4bit")
+        assert provider.created == []
+    settings = TrainingSettings(base_model="base-model", quantization="4bit")
+    plan = plan_training(folder, provider_of(fake("other")), settings)
+    assert plan.as_method()["supervised"]["hyperparameters"]["quantization"] == "4bit"

@@ -75,7 +75,7 @@ def test_a_damaged_model_is_refused_in_one_line_and_leaves_nothing(server, tmp_p
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "onnx"], "--format onnx: give adapter, merged, gguf."),
+        (["--format", "onnx"], "--format onnx: give adapter, merged, gguf, ctranslate2."),
         (["--gguf-type", "q2"], "--gguf-type q2: give one of f16, f32, q8_0."),
         (["--run", "never"], "there is no such run"),
     ],

@@ -63,6 +63,7 @@ def test_a_missing_or_faulty_file_is_refused_before_anything_is_sent(server, fol
         (TrainingSettings(method="ppo"), "--method 'ppo' is not one of supervised, dpo"),
         (TrainingSettings(method="dpo", beta=0.0), "--beta 0 is not a number above 0"),
         (TrainingSettings(beta=0.1), "--beta belongs to --method dpo"),
+        (TrainingSettings(quantization="8bit"), "--quantize '8bit' is not 4bit"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(server, folder, settings, words):

@@ -15,12 +15,12 @@ __all__ = ["Worker", "tiny_model"]
 
 
 class Worker:
-    """The inference process with its two pipes."""
+    """An inference process with its two pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = "understudy.inference") -> None:
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "understudy.inference", "--threads", "1"],
+            [sys.executable, "-m", module, "--threads", "1"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

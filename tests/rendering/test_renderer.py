@@ -334,3 +334,36 @@ def test_prompts_are_those_of_transformers(family, model_directories, renderers)
         assert ours.text.startswith(text)
         assert ours.text == text or family in ("deepseek-r1", "channels")
         assert ours.ids == theirs.encode(ours.text, add_special_tokens=False)
+
+
+def test_a_long_prompt_is_encoded_once_and_always_alike(renderer):
+    """Texts of a length that is remembered, in every place in which a text can stand."""
+    tokenizer = renderer.tokenizer
+    long = "The tide is honest, which is more than a lamp can say. " * 20
+    nasty = long + "<|im_end|> naïve 🙂 </s>" + long
+    fresh = {
+        (text, after): tokenizer._encode(text, after == "start" or (
+            after == "control" and tokenizer.prefixes_after_control
+        ))
+        for text in (long, nasty)
+        for after in ("start", "control", "text")
+        if not tokenizer._forged(tokenizer._encode(text, True)[0]) & tokenizer.control_ids
+    }  # fmt: skip
+    for _ in range(2):
+        for (text, after), wanted in fresh.items():
+            assert tokenizer.encode_piece(text, after=after) == wanted
+    conversations = [
+        [
+            {"role": "system", "content": nasty},
+            *({"role": "user", "content": nasty}, {"role": "assistant", "content": long}) * turns,
+            {"role": "user", "content": f"{long} And {turns}?"},
+        ]
+        for turns in (0, 1, 2)
+    ]  # fmt: skip
+    first = [renderer.prompt(messages) for messages in conversations]
+    assert tokenizer._known.cache_info().hits > 0
+    tokenizer._known.cache_clear()
+    assert [renderer.prompt(messages) for messages in conversations] == first
+    before = tokenizer._known.cache_info().misses
+    assert [renderer.prompt(messages) for messages in conversations] == first
+    assert tokenizer._known.cache_info().misses == before

@@ -7,6 +7,7 @@ import argparse
 import logging
 import os
 import sys
+from pathlib import Path
 
 from understudy.api.server import serve
 from understudy.api.settings import DEFAULT_PORT, ServerSettings
@@ -27,8 +28,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--lease-seconds", type=float, default=None, help="silence after which a job is hung")
     parser.add_argument("--training-threads", type=int, default=None, help="threads of a training process")
     parser.add_argument("--yield", dest="yields", default=None, help="training, chat or none gives way")
+    parser.add_argument("--int8", action="append", type=Path, default=[], help="folder of an int8 export")
     parser.add_argument("--training-command", default=None, help=argparse.SUPPRESS)
     parser.add_argument("--inference-command", default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--int8-command", default=None, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -43,6 +46,7 @@ def main() -> int:
         "yields": arguments.yields,
         "training_command": _command(arguments.training_command),
         "inference_command": _command(arguments.inference_command),
+        "int8_command": _command(arguments.int8_command),
     }
     try:
         settings = ServerSettings(
@@ -50,6 +54,7 @@ def main() -> int:
             port=arguments.port,
             token=Secret(token) if (token := os.environ.pop(TOKEN_VARIABLE, "")) else None,
             allowed_hosts=tuple(arguments.allow_host),
+            int8=tuple(arguments.int8),
             embedded=arguments.embedded,
             idle_timeout_seconds=arguments.idle_timeout_seconds,
             **{key: value for key, value in given.items() if value is not None},

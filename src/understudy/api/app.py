@@ -20,6 +20,7 @@ from understudy.api.chat import answer_chat, complete_chat
 from understudy.api.complexity import MAX_VALUES, has_too_many_values
 from understudy.api.files import FileDesk, file_document
 from understudy.api.guard import Activity, Guard
+from understudy.api.int8 import Int8Desk, Speakers
 from understudy.api.jobs import JobDesk
 from understudy.api.models import ModelDesk
 from understudy.api.openapi import openapi_document
@@ -31,7 +32,6 @@ from understudy.api.settings import ServerSettings
 from understudy.api.store import Store
 from understudy.api.upload import Upload, read_upload
 from understudy.api.uploads import UploadDesk
-from understudy.api.workers import InferenceWorker
 
 __all__ = ["Desks", "create_app"]
 
@@ -47,11 +47,11 @@ class Desks:
         self.store = Store(settings.store_path)
         self.files = FileDesk(settings, self.store)
         self.uploads = UploadDesk(settings, self.files)
-        self.models = ModelDesk(settings, self.store)
+        self.models = ModelDesk(settings, self.store, Int8Desk(settings, self.store))
         self.permissions = PermissionDesk(self.store)
         arbiter = Arbiter(settings.yields, settings.home)
         self.jobs = JobDesk(settings, self.store, self.files, self.models, arbiter)
-        self.worker = InferenceWorker(settings, arbiter)
+        self.worker = Speakers(settings, arbiter)
         self.batches = BatchDesk(settings, self.store, self.files, self._endpoints())
         self.activity = Activity()
 

@@ -11,11 +11,11 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from understudy.api.completion import Completion
+from understudy.api.int8 import FINGERPRINT, Speakers
 from understudy.api.models import LoadableModel, ModelDesk
 from understudy.api.policies import HEADER, Direction, direct
 from understudy.api.problem import Problem, bad_request, envelope, parse
 from understudy.api.protocol import ChatRequest
-from understudy.api.workers import InferenceWorker
 from understudy.errors import InferenceError
 
 __all__ = ["answer_chat", "complete_chat", "find_model", "worker_problem"]
@@ -23,11 +23,11 @@ __all__ = ["answer_chat", "complete_chat", "find_model", "worker_problem"]
 # Codes of the inference process that are the client's fault.
 CLIENT_FAULTS = (
     "context_length_exceeded", "invalid_messages", "invalid_model", "invalid_request", "invalid_type",
-    "invalid_value",
+    "invalid_value", "unsupported_parameter",
 )  # fmt: skip
 
 
-async def complete_chat(request: Request, body: Any, models: ModelDesk, worker: InferenceWorker) -> Response:
+async def complete_chat(request: Request, body: Any, models: ModelDesk, worker: Speakers) -> Response:
     """POST /v1/chat/completions.
 
     Raises:
@@ -38,7 +38,7 @@ async def complete_chat(request: Request, body: Any, models: ModelDesk, worker: 
     loadable = await asyncio.to_thread(find)
     direction = _direct(wanted, loadable, switched_off=request.headers.get(HEADER, "").lower() == "off")
     events = _events(wanted, loadable, direction, worker)
-    completion = Completion(wanted, direction)
+    completion = Completion(wanted, direction, FINGERPRINT if loadable.int8 else None)
     try:
         await _read_until_started(events, completion)
         if wanted.stream:
@@ -52,7 +52,7 @@ async def complete_chat(request: Request, body: Any, models: ModelDesk, worker: 
         raise
 
 
-async def answer_chat(body: Any, models: ModelDesk, worker: InferenceWorker) -> dict[str, Any]:
+async def answer_chat(body: Any, models: ModelDesk, worker: Speakers) -> dict[str, Any]:
     """The whole completion for a request that no client waits for: a line of a batch.
 
     Raises:
@@ -64,7 +64,7 @@ async def answer_chat(body: Any, models: ModelDesk, worker: InferenceWorker) -> 
         raise bad_request("A batch cannot stream; leave 'stream' out.", "stream", "unsupported_value")
     loadable = await asyncio.to_thread(find)
     direction = _direct(wanted, loadable)
-    completion = Completion(wanted, direction)
+    completion = Completion(wanted, direction, FINGERPRINT if loadable.int8 else None)
     async with aclosing(_events(wanted, loadable, direction, worker)) as events:  # type: ignore[type-var]
         while (event := await _next(events)) is not None:
             completion.take(event)
@@ -96,7 +96,7 @@ def _direct(wanted: ChatRequest, model: LoadableModel, switched_off: bool = Fals
 
 
 def _events(
-    wanted: ChatRequest, model: LoadableModel, direction: Direction, worker: InferenceWorker
+    wanted: ChatRequest, model: LoadableModel, direction: Direction, worker: Speakers
 ) -> AsyncIterator[dict[str, Any]]:
     """What the inference process tells, or what stands in its place where it is not asked."""
     if direction.reply is not None:
@@ -115,8 +115,7 @@ async def _given(text: str, choices: int) -> AsyncIterator[dict[str, Any]]:
 def _worker_request(wanted: ChatRequest, model: LoadableModel, direction: Direction) -> dict[str, Any]:
     return {
         "op": "chat",
-        "base": str(model.base),
-        "adapter": str(model.adapter) if model.adapter else None,
+        **_place(model),
         "messages": direction.messages,
         "max_tokens": wanted.max_completion_tokens or wanted.max_tokens,
         "temperature": 1.0 if wanted.temperature is None else wanted.temperature,
@@ -129,6 +128,13 @@ def _worker_request(wanted: ChatRequest, model: LoadableModel, direction: Direct
         "frequency_penalty": wanted.frequency_penalty or 0.0,
         "presence_penalty": wanted.presence_penalty or 0.0,
     }
+
+
+def _place(model: LoadableModel) -> dict[str, Any]:
+    """What is loaded, and by which of the processes that speak."""
+    if model.int8 is not None:
+        return {"engine": "int8", "base": str(model.int8), "adapter": None}
+    return {"base": str(model.base), "adapter": str(model.adapter) if model.adapter else None}
 
 
 def worker_problem(event: dict[str, Any]) -> Problem:

@@ -21,10 +21,15 @@ class _Choice:
 
 
 class Completion:
-    """One completion as it grows, and the objects that tell of it."""
+    """One completion as it grows, and the objects that tell of it.
 
-    def __init__(self, wanted: ChatRequest, direction: Direction) -> None:
+    Args:
+        fingerprint: Of the engine, where it is not the usual one.
+    """
+
+    def __init__(self, wanted: ChatRequest, direction: Direction, fingerprint: str | None = None) -> None:
         self.wanted = wanted
+        self.fingerprint = fingerprint
         self.direction = direction
         self.id = new_id("chatcmpl-")
         self.created = int(time.time())
@@ -85,7 +90,7 @@ class Completion:
             ],
             "usage": self.usage(),
             "service_tier": "default",
-            "system_fingerprint": None,
+            "system_fingerprint": self.fingerprint,
             **self._applied(),
         }
 
@@ -116,7 +121,7 @@ class Completion:
             "created": self.created,
             "model": self.wanted.model,
             "service_tier": "default",
-            "system_fingerprint": None,
+            "system_fingerprint": self.fingerprint,
             "choices": choices,
             **self._applied(),
         }

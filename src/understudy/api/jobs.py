@@ -24,6 +24,7 @@ from understudy.api.runner import RETRY_SECONDS, TrainingRunner
 from understudy.api.settings import ServerSettings
 from understudy.api.store import FINISHED, Job, Page, Store, StoredFile
 from understudy.api.validation import validate_job
+from understudy.training.quantization import why_not_four_bit
 
 __all__ = ["JobDesk"]
 
@@ -255,6 +256,7 @@ def _plan(
         "lora_rank": chosen.lora_rank,
         "lora_alpha": chosen.lora_alpha,
         "max_tokens": chosen.max_tokens,
+        "quantization": chosen.quantization,
     }
 
 
@@ -277,6 +279,11 @@ def _refuse_unsupported(wanted: JobRequest) -> None:
             "method.type",
             "unsupported_value",
         )
+    reason = why_not_four_bit() if wanted.chosen_hyperparameters().quantization else None
+    if reason:
+        body = wanted.method and getattr(wanted.method, wanted.method_type, None)
+        place = f"method.{wanted.method_type}." if body else ""
+        raise bad_request(reason, f"{place}hyperparameters.quantization", "unsupported_value")
     if wanted.integrations:
         raise bad_request(
             "Integrations are not supported: this server sends nothing to other services. Leave them out and "

@@ -15,6 +15,7 @@ from understudy.api.bases import (
     fingerprint_base,
     resolve_base,
 )
+from understudy.api.int8 import Int8Desk
 from understudy.api.policies import change_policies, policies_of_job, show_policies
 from understudy.api.problem import Problem, bad_request, model_not_found
 from understudy.api.protocol import DistillationBody
@@ -33,6 +34,7 @@ class LoadableModel:
     base: Path
     adapter: Path | None
     policies: DeployedPolicies | None = None
+    int8: Path | None = None  # its copy for CTranslate2, where one was accepted and is to be used
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,10 @@ class TrainableModel:
 class ModelDesk:
     """Finds models by name: fine-tuned ones in the store, base ones by ``bases.resolve_base``."""
 
-    def __init__(self, settings: ServerSettings, store: Store) -> None:
+    def __init__(self, settings: ServerSettings, store: Store, int8: Int8Desk) -> None:
         self.settings = settings
         self.store = store
+        self._int8 = int8
         self._resolved: dict[str, Path] = {}
 
     def find(self, name: str) -> Callable[[], LoadableModel]:
@@ -60,7 +63,7 @@ class ModelDesk:
         """
         stored = self.store.model(name)
         if stored is not None:
-            return lambda: self._load_tuned(stored)
+            return lambda: replace(self._load_tuned(stored), int8=self._int8.find(stored))
         if name.startswith("ft:"):
             raise model_not_found(name)
         try:

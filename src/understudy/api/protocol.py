@@ -92,7 +92,7 @@ def _number(low: float, high: float, *, whole: bool, open_low: bool = False) -> 
 class Hyperparameters(_Request):
     """How a supervised job learns. ``"auto"`` leaves the choice to the server.
 
-    ``lora_rank``, ``lora_alpha`` and ``max_tokens`` are extensions of this server.
+    ``lora_rank``, ``lora_alpha``, ``max_tokens`` and ``quantization`` are extensions of this server.
     """
 
     n_epochs: Annotated[Any, _number(1, 50, whole=True)] = "auto"
@@ -101,6 +101,7 @@ class Hyperparameters(_Request):
     lora_rank: Annotated[int | None, Field(ge=1, le=512)] = None
     lora_alpha: Annotated[float | None, Field(gt=0, le=4096)] = None
     max_tokens: Annotated[int | None, Field(ge=16, le=1_048_576)] = None
+    quantization: Literal["4bit"] | None = None
 
     @model_validator(mode="before")
     @classmethod

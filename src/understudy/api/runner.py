@@ -262,6 +262,7 @@ class TrainingRunner:
             "teacher": _teacher(job) if method == "distillation" else None,
             "lora": {"rank": rank, "alpha": int(plan["lora_alpha"] or 2 * rank), "dropout": 0.0},
             "max_tokens": plan["max_tokens"] or row.recommended.get("max_tokens", DEFAULT_MAX_TOKENS),
+            "quantization": plan.get("quantization"),
             "seed": job.document["seed"],
             "threads": self.settings.training_threads,
         }

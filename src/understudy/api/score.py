@@ -5,16 +5,16 @@ from contextlib import aclosing
 from typing import Any
 
 from understudy.api.chat import find_model, worker_problem
+from understudy.api.int8 import Speakers
 from understudy.api.models import ModelDesk
 from understudy.api.problem import Problem, bad_request, parse
 from understudy.api.protocol import ScoreRequest
-from understudy.api.workers import InferenceWorker
 from understudy.errors import InferenceError
 
 __all__ = ["score_messages"]
 
 
-async def score_messages(body: Any, models: ModelDesk, worker: InferenceWorker) -> dict[str, Any]:
+async def score_messages(body: Any, models: ModelDesk, worker: Speakers) -> dict[str, Any]:
     """POST /v1/understudy/score: log-probability (nats), tokens and bytes of each assistant message.
 
     Raises:
@@ -35,7 +35,7 @@ async def score_messages(body: Any, models: ModelDesk, worker: InferenceWorker) 
     return {"object": "understudy.score", "model": wanted.model, "messages": scores}
 
 
-async def _ask(worker: InferenceWorker, request: dict[str, Any]) -> list[dict[str, Any]]:
+async def _ask(worker: Speakers, request: dict[str, Any]) -> list[dict[str, Any]]:
     try:
         async with aclosing(worker.ask(request)) as events:  # type: ignore[type-var]
             async for event in events:

@@ -16,6 +16,7 @@ from typing import Any
 
 from understudy import __version__
 from understudy.api.bases import find_base
+from understudy.api.int8 import check_int8
 from understudy.api.keys import KeyRing
 from understudy.api.settings import ServerSettings, is_loopback
 from understudy.errors import ConfigError, ServerError
@@ -35,12 +36,14 @@ def serve(settings: ServerSettings, on_ready: Callable[[str], None] | None = Non
         on_ready: Called with the base URL once requests are answered.
 
     Raises:
-        ModelError: The default base cannot be a base model.
+        ModelError: The default base cannot be a base model, or an int8 copy was not accepted.
         ConfigError: Other machines can reach it, and there is no API key.
+        MissingExtraError: CTranslate2 is asked for and not installed.
         ServerError: The port is taken, or another server already writes this home.
     """
     find_base(settings.default_base, settings.default_base)
     _require_keys(settings)
+    check_int8(settings.int8)
     with _sole_writer(settings), _bound_socket(settings) as bound:
         port = int(bound.getsockname()[1])
         settings = replace(settings, port=port)

@@ -45,6 +45,10 @@ def _inference_command() -> tuple[str, ...]:
     return (sys.executable, "-m", "understudy.inference")
 
 
+def _int8_command() -> tuple[str, ...]:
+    return (sys.executable, "-m", "understudy.int8")
+
+
 @dataclass(frozen=True)
 class ServerSettings:
     """How one server runs.
@@ -63,6 +67,7 @@ class ServerSettings:
         inference_threads: The same for the inference process.
         yields: Who gives way where replies and a training job want the same processor or GPU:
             ``training``, ``chat`` or ``none`` (the system shares as it likes).
+        int8: Folders of accepted int8 exports; their models are spoken with by CTranslate2.
         stop_grace_seconds: How long a process may take to save before it is killed.
         lease_seconds: How long a training process may be silent before it counts as hung.
         max_lines: Of a training file.
@@ -85,6 +90,7 @@ class ServerSettings:
     training_threads: int | None = None
     inference_threads: int | None = None
     yields: str = "training"
+    int8: tuple[Path, ...] = ()
     stop_grace_seconds: float = 60.0
     lease_seconds: float = 60.0
     max_file_bytes: int = 512 * 1024 * 1024
@@ -97,6 +103,7 @@ class ServerSettings:
     stalled_body_seconds: float = 60.0
     training_command: tuple[str, ...] = field(default_factory=_training_command)
     inference_command: tuple[str, ...] = field(default_factory=_inference_command)
+    int8_command: tuple[str, ...] = field(default_factory=_int8_command)
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

@@ -23,6 +23,7 @@ from understudy.api.store import Job, Store
 from understudy.errors import ModelError, UnderstudyError
 from understudy.training.capacity import refuse_base
 from understudy.training.failure import JobFailed
+from understudy.training.quantization import FOUR_BIT
 
 __all__ = ["fail_job", "validate_job"]
 
@@ -124,7 +125,8 @@ def _check(job: Job, files: FileDesk) -> _Checked:
     base_path = resolve_base(base.source)
     # Other faults of the base are the training process's to tell, which loads it.
     with contextlib.suppress(ModelError):
-        refuse_base(base_path, job.plan["lora_rank"] or DEFAULT_LORA_RANK)
+        four_bit = job.plan.get("quantization") == FOUR_BIT
+        refuse_base(base_path, job.plan["lora_rank"] or DEFAULT_LORA_RANK, four_bit)
     numbers = resolve(shown_numbers(job.document), examples, advice(base.source), method)
     return _Checked(base_path, fingerprint_base(base_path), numbers, warnings)
 

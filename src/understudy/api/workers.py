@@ -65,17 +65,28 @@ class InferenceWorker:
 
     Requests and replies are JSON lines; each carries the id of its request, so many run at once.
     A process that dies ends its requests with an error, and the next request starts a new one.
+
+    Args:
+        command: Of the process; the settings' own where absent.
+        log: Name of the file that takes its standard error.
     """
 
-    def __init__(self, settings: ServerSettings, arbiter: Arbiter) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        arbiter: Arbiter,
+        command: tuple[str, ...] | None = None,
+        log: str = "inference.log",
+    ) -> None:
         self._settings = settings
         self._arbiter = arbiter
+        self._command = command or settings.inference_command
         self._process: Process | None = None
         self._queues: dict[str, asyncio.Queue[dict[str, Any]]] = {}
         self._starting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_used = 0.0
-        self._log = settings.logs / "inference.log"
+        self._log = settings.logs / log
 
     @property
     def requests_in_flight(self) -> int:
@@ -135,7 +146,7 @@ class InferenceWorker:
             try:
                 with open(self._log, "wb") as log:
                     self._process = await asyncio.create_subprocess_exec(
-                        *self._settings.inference_command, *arguments, stdin=PIPE, stdout=PIPE, stderr=log,
+                        *self._command, *arguments, stdin=PIPE, stdout=PIPE, stderr=log,
                         limit=LINE_BYTES, env=worker_environment(threads), start_new_session=True,
                     )  # fmt: skip
             except OSError as error:

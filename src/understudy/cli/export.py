@@ -20,7 +20,7 @@ def export_command(
     run: Annotated[str | None, typer.Option(help="Run whose model leaves. Default: the latest.")] = None,
     format: Annotated[
         list[str] | None,
-        typer.Option(help="adapter, merged or gguf; may be repeated. Default: adapter and merged."),
+        typer.Option(help="adapter, merged, gguf, ctranslate2 (int8); repeatable. Default: the first two."),
     ] = None,
     to: Annotated[Path | None, typer.Option(help="Folder to write to. Default: export in the run.")] = None,
     gguf_type: Annotated[str, typer.Option(help="Numbers of a GGUF file: f16, f32 or q8_0.")] = "f16",
@@ -29,7 +29,7 @@ def export_command(
     ] = 0.3,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Write the tuned model as adapter, merged model or GGUF with a Modelfile, and check each.
+    """Write the tuned model as adapter, merged model, GGUF with a Modelfile or int8, and check each.
 
     What was written is loaded again and must say what the trained model says; otherwise it is not kept.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -46,6 +47,10 @@ def serve_command(
             help="Who gives way while a job trains: training, chat or none.",
         ),
     ] = "training",
+    int8: Annotated[
+        list[Path] | None,
+        typer.Option(help="Speak with an int8 export of a model through CTranslate2. May be repeated."),
+    ] = None,
     stop: Annotated[bool, typer.Option("--stop", help="Stop the server that runs here, and end.")] = False,
     status: Annotated[
         bool, typer.Option("--status", help="Say whether a server runs here, and end.")
@@ -69,7 +74,7 @@ def serve_command(
 
         secret = None if no_token else Secret(token or _random_token())
         values: dict[str, Any] = {"port": port, "host": host, "token": secret, "default_base": base}
-        values |= {"allowed_hosts": tuple(allow_host or ()), "yields": yields}
+        values |= {"allowed_hosts": tuple(allow_host or ()), "yields": yields, "int8": tuple(int8 or ())}
         _serve(values | {"training_threads": training_threads, "inference_threads": inference_threads})
 
 
@@ -108,6 +113,7 @@ def _take_over() -> None:
 
 def _print_ready(url: str, settings: ServerSettings) -> None:
     from understudy.api.settings import is_loopback
+    from understudy.int8.parity import read_parity
 
     key = settings.token.reveal() if settings.token else "none"
     header = f' -H "Authorization: Bearer {key}"' if settings.token else ""
@@ -115,6 +121,8 @@ def _print_ready(url: str, settings: ServerSettings) -> None:
     body = json.dumps({"model": settings.default_base, "messages": [message]})
     print(f"Understudy serves at {url}")
     print(f"State: {settings.home}")
+    for folder in settings.int8:
+        print(f"{read_parity(folder).summary()}.")
     if settings.token is None:
         print(
             "No token: every program and every user of this machine can read and delete files, train, "

@@ -53,6 +53,10 @@ def train_command(
         float | None,
         typer.Option(help="distillation: share that the student answers itself. Default: 0."),
     ] = None,
+    quantize: Annotated[
+        str | None,
+        typer.Option(help="4bit: hold the base in four bits meanwhile (QLoRA). Needs an NVIDIA GPU."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same data, same model.")] = 1,
     suffix: Annotated[
         str | None, typer.Option(help="Part of the model's name. Default: the character.")
@@ -97,6 +101,7 @@ def train_command(
         preferences=preferences,
         teacher=teacher,
         on_policy_share=on_policy,
+        quantization=quantize,
     )
     plan = plan_training(folder, whose, settings)
     if dry_run:

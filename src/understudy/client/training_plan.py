@@ -9,6 +9,7 @@ from typing import Any
 
 from understudy.character.character import load_character
 from understudy.character.deployed import policy_metadata
+from understudy.client.dialect import OTHER
 from understudy.client.provider import Provider
 from understudy.client.training_material import dataset_material, preference_material
 from understudy.errors import ConfigError
@@ -20,6 +21,7 @@ OFFLINE_BASE = "understudy/mini"
 HOSTED_BASE = "gpt-4.1-mini-2025-04-14"
 DEFAULT_SEED = 1
 METHODS = ("supervised", "dpo", "distillation")
+FOUR_BIT = "4bit"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class TrainingSettings:
         preferences: Of ``dpo``: its file; ``None`` is ``preferences.jsonl`` of the character.
         teacher: Of ``distillation``: a base model; ``None`` is the one that is trained.
         on_policy_share: Of ``distillation``: of conversations that are learned with own replies.
+        quantization: ``4bit`` holds the base in four bits while it is trained; ours.
     """
 
     base_model: str | None = None
@@ -52,6 +55,7 @@ class TrainingSettings:
     preferences: Path | None = None
     teacher: str | None = None
     on_policy_share: float | None = None
+    quantization: str | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ def plan_training(folder: CharacterFolder, provider: Provider, settings: Trainin
     from understudy.dataset.manifest import hash_file
 
     _refuse_untrainable(provider)
-    _refuse_settings(settings)
+    _refuse_settings(settings, provider)
     if settings.method == "dpo":
         material = preference_material(folder, settings.preferences)
     else:
@@ -152,7 +156,7 @@ def _refuse_untrainable(provider: Provider) -> None:
         )
 
 
-def _refuse_settings(settings: TrainingSettings) -> None:
+def _refuse_settings(settings: TrainingSettings, provider: Provider) -> None:
     """Settings that no provider takes, or that the method does not have."""
     rate, beta = settings.learning_rate_multiplier, settings.beta
     share = settings.on_policy_share
@@ -165,6 +169,10 @@ def _refuse_settings(settings: TrainingSettings) -> None:
         problems.append(f"--beta {beta:g} is not a number above 0 and at most 2.")
     if share is not None and not 0 <= share <= 1:
         problems.append(f"--on-policy {share:g} is not a share from 0 to 1.")
+    if settings.quantization not in (None, FOUR_BIT):
+        problems.append(f"--quantize {settings.quantization!r} is not {FOUR_BIT}.")
+    if settings.quantization and provider.dialect.name != OTHER.name:
+        problems.append(f"{provider.dialect.title} knows no --quantize; its own servers choose the numbers.")
     for method, given in (
         ("dpo", {"--beta": beta, "--preferences": settings.preferences}),
         ("distillation", {"--teacher": settings.teacher, "--on-policy": share}),
@@ -228,6 +236,7 @@ def _hyperparameters(
         "learning_rate_multiplier": settings.learning_rate_multiplier,
         "beta": settings.beta,
         "on_policy_share": settings.on_policy_share,
+        "quantization": settings.quantization,
     }
     return chosen | {key: value for key, value in given.items() if value is not None}
 

@@ -28,6 +28,7 @@ USE = {
     "adapter": "`PeftModel.from_pretrained(base, FOLDER)`, or `./serve-with-vllm.sh`.",
     "merged": "`AutoModelForCausalLM.from_pretrained(FOLDER)`, or any program that reads such folders.",
     "gguf": "`ollama create {slug} -f Modelfile`, then `ollama run {slug}`; or llama.cpp.",
+    "ctranslate2": "`understudy serve --int8 FOLDER` where it was trained; or `ctranslate2.Generator`.",
 }
 
 
@@ -50,7 +51,7 @@ def model_card(spec: ExportSpec, format: str, comparison: Comparison, notes: lis
 
 
 def _front_matter(spec: ExportSpec, format: str) -> str:
-    library = {"adapter": "peft", "merged": "transformers", "gguf": "gguf"}[format]
+    library = {"adapter": "peft", "merged": "transformers"}.get(format, format)
     values = {
         "base_model": spec.base_model,
         "library_name": library,

@@ -22,6 +22,7 @@ class Comparison:
     Attributes:
         difference: Mean absolute difference of a probe between trained and exported model.
         effect: The same between trained model and bare base: what the adapter does.
+        allowed: How large ``difference`` may be.
         same_replies: Greedy replies that are equal token by token.
         probes: Count of both.
     """
@@ -31,6 +32,7 @@ class Comparison:
     base: float
     difference: float
     effect: float
+    allowed: float
     same_replies: int
     probes: int
 
@@ -45,12 +47,14 @@ def compare(trained: Reading, exported: Reading, base: Reading, what: str) -> Co
         ModelError: It differs by more than rounding, or the adapter is not on.
     """
     both = zip(trained.replies, exported.replies, strict=True)
+    effect = _distance(trained, base)
     found = Comparison(
         trained=trained.mean,
         exported=exported.mean,
         base=base.mean,
         difference=_distance(trained, exported),
-        effect=_distance(trained, base),
+        effect=effect,
+        allowed=min(MOST_NATS, MOST_SHARE * effect),
         same_replies=sum(one == other for one, other in both),
         probes=len(trained.replies),
     )
@@ -59,12 +63,11 @@ def compare(trained: Reading, exported: Reading, base: Reading, what: str) -> Co
             f"{what}: the adapter changes nothing ({found.effect:.5f} nats per token on {found.probes} "
             "held-out replies), so it cannot be shown to be on. Train with a higher learning rate first."
         )
-    most = min(MOST_NATS, MOST_SHARE * found.effect)
-    if found.difference > most:
+    if found.difference > found.allowed:
         toward = "It says what the bare base says, as if the adapter were off. " if _is_base(found) else ""
         raise ModelError(
             f"{what}: what was written differs from the trained model by {found.difference:.4f} nats per "
-            f"token (allowed are {most:.4f}). {toward}It was not kept."
+            f"token (allowed are {found.allowed:.4f}). {toward}It was not kept."
         )
     return found
 

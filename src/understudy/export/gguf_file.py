@@ -15,7 +15,7 @@ from understudy.export.spec import ExportSpec
 if TYPE_CHECKING:
     from understudy.rendering import Renderer
 
-__all__ = ["load_gguf", "refuse_unverifiable", "write_gguf"]
+__all__ = ["load_gguf", "refuse_unverifiable", "rotary", "write_gguf"]
 
 _NORMAL, _CONTROL, _USER_DEFINED, _UNUSED = 1, 3, 4, 5  # llama.cpp's token types
 
@@ -46,8 +46,8 @@ def refuse_unverifiable(base: Path, config: Any, gguf_type: str) -> None:
         reasons.append("its layers have biases, which Llama files do not hold")
     if getattr(config, "sliding_window", None) and getattr(config, "use_sliding_window", True):
         reasons.append("its attention slides over a window")
-    if _rope(config)[1] not in (None, "default"):
-        reasons.append(f"its positions are scaled ({_rope(config)[1]})")
+    if rotary(config)[1] not in (None, "default"):
+        reasons.append(f"its positions are scaled ({rotary(config)[1]})")
     widths = (config.hidden_size, config.intermediate_size)
     if gguf_type == "q8_0" and any(width % 32 for width in widths):
         reasons.append(f"q8_0 needs widths that 32 divides, and these are {' and '.join(map(str, widths))}")
@@ -85,7 +85,7 @@ def _pre_tokenizer(definition: dict[str, Any]) -> str | None:
     return None
 
 
-def _rope(config: Any) -> tuple[float, str | None]:
+def rotary(config: Any) -> tuple[float, str | None]:
     """Base of the rotary positions, and how they are scaled."""
     found = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
     theta = found.get("rope_theta") or getattr(config, "rope_theta", None) or 10000.0
@@ -139,7 +139,7 @@ def _add_numbers(writer: Any, spec: ExportSpec, config: Any) -> None:
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    writer.add_rope_freq_base(_rope(config)[0])
+    writer.add_rope_freq_base(rotary(config)[0])
     writer.add_rope_dimension_count(head)
     writer.add_key_length(head)
     writer.add_value_length(head)
@@ -198,7 +198,7 @@ def load_gguf(path: Path, config: Any) -> Any:
         "max_position_embeddings": config.max_position_embeddings,
         "vocab_size": config.vocab_size,
         "rms_norm_eps": config.rms_norm_eps,
-        "rope_theta": _rope(config)[0],
+        "rope_theta": rotary(config)[0],
         "tie_word_embeddings": config.tie_word_embeddings,
     }
     for key, value in wanted.items():

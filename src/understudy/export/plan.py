@@ -24,7 +24,7 @@ def plan_export(
     run: Path,
     weights: dict[str, Any],
     *,
-    formats: tuple[str, ...] = FORMATS,
+    formats: tuple[str, ...] = ("adapter", "merged"),
     output: Path | None = None,
     gguf_type: str = "f16",
     temperature: float = CHAT_TEMPERATURE,

@@ -10,7 +10,7 @@ from understudy.errors import ConfigError
 
 __all__ = ["FORMATS", "GGUF_TYPES", "ExportSpec", "load_spec", "save_spec"]
 
-FORMATS = ("adapter", "merged", "gguf")
+FORMATS = ("adapter", "merged", "gguf", "ctranslate2")
 GGUF_TYPES = ("f16", "f32", "q8_0")
 
 

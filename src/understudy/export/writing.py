@@ -11,6 +11,7 @@ from understudy.export.adapter import load_adapter, write_adapter
 from understudy.export.card import model_card
 from understudy.export.comparison import Comparison, compare
 from understudy.export.gguf_file import load_gguf, refuse_unverifiable, write_gguf
+from understudy.export.int8_model import accept_int8, read_int8, refuse_unlike, write_int8
 from understudy.export.llama_cpp_check import is_installed, read_with_llama_cpp
 from understudy.export.merged import merge, stored_dtype, write_merged
 from understudy.export.modelfile import find_turn_texts, modelfile
@@ -53,10 +54,13 @@ def export(spec: ExportSpec, channel: "Channel") -> None:
     work = _prepare(spec)
     if "gguf" in spec.formats:
         refuse_unverifiable(spec.base, work.merged.config, spec.gguf_type)
+    if "ctranslate2" in spec.formats:
+        refuse_unlike(spec.base, work.merged)
     writers: dict[str, Callable[[_Work, Path], tuple[Comparison, list[str]]]] = {
         "adapter": _adapter,
         "merged": _merged,
         "gguf": _gguf,
+        "ctranslate2": _ctranslate2,
     }
     found = {}
     for name in spec.formats:
@@ -141,3 +145,13 @@ def _gguf(work: _Work, folder: Path) -> tuple[Comparison, list[str]]:
     by_llama_cpp = read_with_llama_cpp(path, work.renderer, spec.probes)
     found = compare(work.trained, by_llama_cpp, work.base, "gguf, read by llama.cpp")
     return found, ["Checked twice: read back by transformers, and by llama.cpp, whose figures stand above."]
+
+
+def _ctranslate2(work: _Work, folder: Path) -> tuple[Comparison, list[str]]:
+    write_int8(work.spec, work.merged, work.renderer, folder)
+    found = compare(work.trained, read_int8(folder, work.spec.probes), work.base, "ctranslate2")
+    accept_int8(work.spec, work.merged, found, folder)
+    return found, [
+        "Matrices are stored and multiplied in eight bits; the figures above are CTranslate2's own.",
+        "`parity.json` says that the comparison was passed; without it `understudy serve --int8` refuses.",
+    ]

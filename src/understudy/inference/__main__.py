@@ -4,13 +4,9 @@ import argparse
 import signal
 import sys
 import threading
-from typing import TYPE_CHECKING, TextIO
 
-from understudy.inference.channel import Channel, ChannelClosed, claim_stdout, prepare_process
-from understudy.inference.request import RequestFailed, Shutdown, parse_request
-
-if TYPE_CHECKING:
-    from understudy.inference.engine import Engine
+from understudy.inference.channel import ChannelClosed, claim_stdout, prepare_process
+from understudy.inference.reader import read_lines
 
 
 def main(arguments: list[str]) -> int:
@@ -28,33 +24,12 @@ def main(arguments: list[str]) -> int:
     if threads:
         torch.set_num_threads(threads)
     engine = Engine(channel)
-    threading.Thread(target=_read_lines, args=(sys.stdin, engine, channel), daemon=True).start()
+    threading.Thread(target=read_lines, args=(sys.stdin, engine.inbox, channel), daemon=True).start()
     try:
         engine.run()
     except ChannelClosed:
         return 1
     return 0
-
-
-def _read_lines(stream: TextIO, engine: "Engine", channel: Channel) -> None:
-    """Pass lines on; a broken one is answered and forgotten. The end of input is a shutdown."""
-    for line in stream:
-        if not line.strip():
-            continue
-        try:
-            engine.inbox.put(parse_request(line))
-        except RequestFailed as failure:
-            try:
-                channel.send(
-                    id=failure.request_id,
-                    event="error",
-                    code=failure.code,
-                    message=str(failure),
-                    param=failure.param,
-                )
-            except ChannelClosed:
-                break
-    engine.inbox.put(Shutdown())
 
 
 if __name__ == "__main__":

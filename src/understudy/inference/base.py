@@ -192,8 +192,11 @@ def context_limit(config: Any) -> int:
     return int(min(limit, 1_000_000))
 
 
-def load_base(files: BaseFiles, placement: Placement) -> "PreTrainedModel":
+def load_base(files: BaseFiles, placement: Placement, quantization: Any = None) -> "PreTrainedModel":
     """Load the weights for inference (eval mode, no gradients).
+
+    Args:
+        quantization: transformers' configuration of how matrices are stored; ``None`` leaves them whole.
 
     Raises:
         ModelError: The architecture is unknown to transformers, the weights do not fit the
@@ -214,6 +217,7 @@ def load_base(files: BaseFiles, placement: Placement) -> "PreTrainedModel":
             use_safetensors=True,
             output_loading_info=True,
             **{"dtype" if modern else "torch_dtype": placement.dtype},
+            **_quantized(quantization, placement),
         )
     except torch.OutOfMemoryError as error:
         raise ModelError(f"{files.directory}: does not fit into the memory of {placement.device}.") from error
@@ -221,8 +225,20 @@ def load_base(files: BaseFiles, placement: Placement) -> "PreTrainedModel":
         raise ModelError(_loading_advice(files, error)) from error
     model, report = loaded
     _tie_or_refuse(model, files, report)
-    model.to(placement.device).eval().requires_grad_(False)
+    if quantization is None:
+        model.to(placement.device)
+    model.eval().requires_grad_(False)
     return model
+
+
+def _quantized(quantization: Any, placement: Placement) -> dict[str, Any]:
+    """Weights are quantized as they arrive on their device, so it is named at once."""
+    import torch
+
+    if quantization is None:
+        return {}
+    device = torch.cuda.current_device() if placement.device.type == "cuda" else str(placement.device)
+    return {"quantization_config": quantization, "device_map": {"": device}}
 
 
 def _loading_advice(files: BaseFiles, error: Exception) -> str:

@@ -43,6 +43,7 @@ class Engine:
         self._scores: dict[Key, list[ScoreRequest]] = {}
         self._loading = Loading(self.inbox.put)
         self._batches: dict[Lane, Batch] = {}
+        self._cache_bytes: int | None = None
         self._open_rows: dict[Any, int] = {}  # request id -> rows that are not finished
 
     def run(self) -> None:
@@ -232,8 +233,9 @@ class Engine:
     def _fitting(self, active: list[Row], candidates: list[Row]) -> list[Row]:
         """As many rows as the cache has memory for; a lone row is always tried."""
         base = candidates[0].voice.base
-        memory = device_memory_bytes(base.device.type) // 4
-        most = memory // max(1, base.cache_bytes_per_token())
+        if self._cache_bytes is None:  # asking the system takes as long as a layer
+            self._cache_bytes = device_memory_bytes(base.device.type) // 4
+        most = self._cache_bytes // max(1, base.cache_bytes_per_token())
         chosen: list[Row] = []
         for row in candidates:
             sizes = [r.size for r in (*active, *chosen, row)]

@@ -12,7 +12,7 @@ from understudy.inference.prefixes import MIN_PREFIX_TOKENS, PrefixStore, common
 if TYPE_CHECKING:
     from understudy.rendering import Renderer
 
-__all__ = ["Preamble", "PreambleShelf"]
+__all__ = ["Preamble", "PreambleShelf", "common_ids", "system_texts"]
 
 _KEPT = 16
 _KEPT_BYTES = 512 * 2**20
@@ -56,11 +56,11 @@ class PreambleShelf:
 
     def find(self, renderer: "Renderer", messages: Sequence[Mapping[str, Any]]) -> Preamble:
         """The preamble of a conversation; the empty one where it has no long system prompt."""
-        key = _system_texts(messages)
+        key = system_texts(messages)
         if not key:
             return self.empty
         if key not in self._shelf:
-            ids = _common_ids(renderer, messages[: len(key)])
+            ids = common_ids(renderer, messages[: len(key)])
             long = len(ids) >= MIN_PREFIX_TOKENS
             self._shelf[key] = Preamble(tuple(ids), self._read(ids)) if long else self.empty
             while len(self._shelf) > 1 and (len(self._shelf) > _KEPT or self._bytes() > _KEPT_BYTES):
@@ -78,7 +78,7 @@ class PreambleShelf:
         return sum(preamble.size_bytes for preamble in self._shelf.values())
 
 
-def _system_texts(messages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+def system_texts(messages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     """Contents of the system messages at the beginning; empty if one is not plain text."""
     texts = []
     for message in messages:
@@ -88,7 +88,7 @@ def _system_texts(messages: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(texts)
 
 
-def _common_ids(renderer: "Renderer", system: Sequence[Mapping[str, Any]]) -> list[int]:
+def common_ids(renderer: "Renderer", system: Sequence[Mapping[str, Any]]) -> list[int]:
     """What the prompts of all conversations under this system prompt begin with.
 
     Found by rendering two conversations that differ in everything else.

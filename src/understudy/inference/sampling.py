@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Choice", "Sampler", "choose_tokens", "token_logprobs"]
+__all__ = ["Choice", "Sampler", "choose_tokens", "seed_number", "token_logprobs"]
 
 _GREEDY_BELOW = 1e-5
 _SMALLEST = 1e-30
@@ -48,12 +48,13 @@ class Sampler:
 
         drawn = torch.empty(size, device=device)
         if self.seed is not None and self._generator is None:
-            self._generator = torch.Generator(device).manual_seed(_number(self.seed))
+            self._generator = torch.Generator(device).manual_seed(seed_number(self.seed))
         drawn.exponential_(generator=self._generator)
         return -drawn.clamp_min_(_SMALLEST).log_()
 
 
-def _number(seed: str) -> int:
+def seed_number(seed: str) -> int:
+    """56 bits for a generator of random numbers."""
     import hashlib
 
     return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big")

@@ -9,12 +9,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from understudy.errors import ModelError
 
-__all__ = ["MANIFEST", "check_sealed", "remove_partial", "write_sealed"]
+__all__ = ["MANIFEST", "check_sealed", "remove_partial", "seal", "write_sealed"]
 
 MANIFEST = "manifest.json"
 _SCHEMA = "understudy.manifest/1"
@@ -42,6 +42,16 @@ def write_sealed(directory: Path, files: Mapping[str, bytes]) -> None:
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
+
+
+def seal(directory: Path, names: Iterable[str]) -> None:
+    """Write the manifest of files that lie in a directory already; others in it may change."""
+    entries = {
+        name: {"sha256": _sha256(directory / name), "bytes": (directory / name).stat().st_size}
+        for name in names
+    }
+    manifest = {"schema": _SCHEMA, "files": entries}
+    write_synced(directory / MANIFEST, (json.dumps(manifest, indent=2) + "\n").encode())
 
 
 def write_synced(path: Path, data: bytes) -> None:

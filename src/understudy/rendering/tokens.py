@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from understudy.errors import ModelError, RenderingError
 
 __all__ = ["AddedToken", "Tokenizer", "control_pattern", "read_json_file"]
 
+# Texts that are worth remembering, and how many; the largest take about 16 MB together.
+_KNOWN_CHARACTERS, _KNOWN_TEXTS = range(512, 32_768), 32
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token")
 
 
@@ -124,6 +126,8 @@ class Tokenizer:
         self._added_by_id = {token.id: token for token in self.added}
         self._id_by_content = {token.content: token.id for token in self.added}
         self.eos_ids = eos_ids
+        # Every conversation under a long system prompt encodes it again. The lists are shared: not changed.
+        self._known = lru_cache(_KNOWN_TEXTS)(self._encode)
 
     @classmethod
     def load(cls, directory: Path) -> "Tokenizer":
@@ -211,14 +215,18 @@ class Tokenizer:
         if not text:
             return [], []
         fresh = after == "start" or (after == "control" and self.prefixes_after_control)
-        encoding = (self._first if fresh else self._continued).encode(text, add_special_tokens=False)
-        if self.control_ids.isdisjoint(self._forged(encoding.ids)):
-            return encoding.ids, [end for _, end in encoding.offsets]
+        ids, ends = (self._known if len(text) in _KNOWN_CHARACTERS else self._encode)(text, fresh)
+        if self.control_ids.isdisjoint(self._forged(ids)):
+            return ids, ends
         if len(text) == 1:
             raise RenderingError(f"The character {text!r} is a control token of this tokenizer; remove it.")
         ids, ends = self.encode_piece(text[0], after=after)
         rest_ids, rest_ends = self.encode_piece(text[1:], after="text")
         return ids + rest_ids, ends + [1 + end for end in rest_ends]
+
+    def _encode(self, text: str, fresh: bool) -> tuple[list[int], list[int]]:
+        encoding = (self._first if fresh else self._continued).encode(text, add_special_tokens=False)
+        return encoding.ids, [end for _, end in encoding.offsets]
 
     def _forged(self, ids: list[int]) -> set[int]:
         """Control ids among these, except the unknown token, which is only a gap in the vocabulary."""

@@ -14,6 +14,8 @@ __all__ = ["Need", "estimate_need", "micro_batch_tokens", "refuse_base", "refuse
 
 _GIB = 2**30
 _ADAPTER_BYTES = 16  # fp32 weight, gradient and two moments
+# A number of four bits, its share of a scale of eight bits for 64 numbers, and of one of fp32 for 256 scales.
+_FOUR_BIT_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,9 @@ class Need:
         return self.weights + self.adapter + self.longest_example
 
 
-def estimate_need(parameters: int, dtype_bytes: int, config: Any, rank: int, tokens: int) -> Need:
+def estimate_need(
+    parameters: int, dtype_bytes: int, config: Any, rank: int, tokens: int, four_bit: bool = False
+) -> Need:
     """Lower bound of the memory of a step with one example.
 
     Weights in their number format; adapter weights with gradient and two moments in fp32; about
@@ -42,6 +46,7 @@ def estimate_need(parameters: int, dtype_bytes: int, config: Any, rank: int, tok
         config: The model's configuration.
         rank: Of the adapter.
         tokens: Of the longest example.
+        four_bit: Whether the matrices of the layers are stored in four bits.
     """
     text = config.get_text_config()
     hidden, layers = int(text.hidden_size), int(text.num_hidden_layers)
@@ -49,7 +54,15 @@ def estimate_need(parameters: int, dtype_bytes: int, config: Any, rank: int, tok
     adapter = layers * rank * (8 * hidden + 3 * (hidden + inner))
     activations = tokens * layers * (16 * hidden + 4 * inner) * dtype_bytes
     logits = tokens // 2 * int(text.vocab_size) * 4 * 3
-    return Need(parameters * dtype_bytes, adapter * _ADAPTER_BYTES, activations + logits)
+    weights = _four_bit_bytes(parameters, text) if four_bit else parameters * dtype_bytes
+    return Need(weights, adapter * _ADAPTER_BYTES, activations + logits)
+
+
+def _four_bit_bytes(parameters: int, text: Any) -> int:
+    """Bytes of a base in four bits: its layers so, embeddings and head in bf16."""
+    matrices = 1 if getattr(text, "tie_word_embeddings", False) else 2
+    whole = min(parameters, matrices * int(text.vocab_size) * int(text.hidden_size))
+    return int((parameters - whole) * _FOUR_BIT_BYTES) + whole * 2
 
 
 def refuse_if_too_large(need: Need, memory_bytes: int, place: str) -> None:
@@ -78,11 +91,11 @@ def refuse_if_too_large(need: Need, memory_bytes: int, place: str) -> None:
     )
 
 
-def refuse_base(directory: Path, rank: int) -> None:
+def refuse_base(directory: Path, rank: int, four_bit: bool = False) -> None:
     """Stop a job whose base cannot fit whatever its data are, without loading torch or the model.
 
-    Weights are counted in bf16, the smallest format that is trained. Where a GPU may hold the
-    model, the training process, which can ask it, decides.
+    Weights are counted in bf16, the smallest format that is trained without quantization. Where a GPU
+    may hold the model, the training process, which can ask it, decides.
 
     Raises:
         JobFailed: With the sum that does not fit.
@@ -94,7 +107,7 @@ def refuse_base(directory: Path, rank: int) -> None:
     text = SimpleNamespace(**(files.config.get("text_config") or files.config))
     config = SimpleNamespace(get_text_config=lambda: text)
     try:
-        need = estimate_need(files.parameters, 2, config, rank, 0)
+        need = estimate_need(files.parameters, 2, config, rank, 0, four_bit)
     except (AttributeError, TypeError, ValueError):  # A configuration with other names.
         need = Need(files.parameters * 2, 0, 0)
     refuse_if_too_large(need, machine_memory_bytes(), "this machine")

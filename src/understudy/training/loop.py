@@ -36,6 +36,7 @@ from understudy.training.methods import objective_of
 from understudy.training.objective import Learner, Objective
 from understudy.training.packed_attention import pack_attention
 from understudy.training.precision import choose_precision, halve_frozen_products
+from understudy.training.quantization import FOUR_BIT, four_bit_config, prepare_four_bit, refuse_four_bit
 from understudy.training.schedule import rate_at, warmup_steps
 from understudy.training.spec import TrainingSpec
 
@@ -123,15 +124,17 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
     files = check_base(spec.base_model)
     renderer = Renderer.load(spec.base_model)
     max_tokens = _sequence_limit(spec, files, channel)
+    placement = choose_placement(files.parameters)
+    if spec.quantization == FOUR_BIT:
+        refuse_four_bit(placement.device.type)
     objective = objective_of(spec)
     training = objective.load(spec.training_file, renderer, max_tokens)
     validation = _validation_set(spec, objective, renderer, max_tokens)
     _warn_truncated(channel, training, max_tokens)
-    placement = choose_placement(files.parameters)
     need, memory = _check_capacity(spec, files, placement, training)
     if attempt.stopping():
         raise Stopped(0)
-    model = load_base(files, placement)
+    model = _load(spec, files, placement)
     if not spec.lora.dropout:  # what is shared would be dropped for all alike
         pack_attention(model)
     tuned = _with_adapter(spec, model)
@@ -176,6 +179,7 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
         device=str(placement.device),
         processes=accelerator.num_processes,
         precision={"no": "fp32"}.get(precision, precision),
+        quantization=spec.quantization,
         trained_parameters=sum(p.numel() for p in tuned.parameters() if p.requires_grad),
     )
     _tell_again(job)
@@ -229,9 +233,26 @@ def _check_capacity(
 ) -> tuple[Need, int]:
     longest = max(len(example.ids) for example in training.examples)
     memory = device_memory_bytes(placement.device.type)
-    need = estimate_need(files.parameters, placement.dtype.itemsize, _config(files), spec.lora.rank, longest)
+    need = estimate_need(
+        files.parameters,
+        placement.dtype.itemsize,
+        _config(files),
+        spec.lora.rank,
+        longest,
+        four_bit=spec.quantization == FOUR_BIT,
+    )
     refuse_if_too_large(need, memory, "the GPU" if placement.device.type == "cuda" else "this machine")
     return need, memory
+
+
+def _load(spec: TrainingSpec, files: BaseFiles, placement: Placement) -> Any:
+    if spec.quantization != FOUR_BIT:
+        return load_base(files, placement)
+    import torch
+
+    model = load_base(files, Placement(placement.device, torch.bfloat16), four_bit_config())
+    prepare_four_bit(model)
+    return model
 
 
 def _with_adapter(spec: TrainingSpec, model: Any) -> "PeftModel":
@@ -246,6 +267,8 @@ def _with_adapter(spec: TrainingSpec, model: Any) -> "PeftModel":
 def _precision(spec: TrainingSpec, model: Any, tuned: "PeftModel", placement: Placement) -> str:
     hidden = int(model.config.get_text_config().hidden_size)
     chosen = spec.precision or choose_precision(placement.device.type, hidden)
+    if spec.quantization:
+        return "bf16"
     if chosen == "bf16" and placement.device.type == "cpu":
         halve_frozen_products(tuned)
     return chosen

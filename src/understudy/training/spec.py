@@ -61,6 +61,7 @@ class TrainingSpec:
     method: str = "supervised"
     beta: float = 0.1  # of dpo
     teaching: Teaching | None = None
+    quantization: str | None = None  # "4bit": the base's matrices while the adapter learns
 
     def fingerprint(self) -> str:
         """SHA-256 over everything that decides the weights; a checkpoint of other settings is not resumed."""
@@ -72,6 +73,8 @@ class TrainingSpec:
         if self.teaching:
             parts += [self.method, self.teaching.prompt, str(self.teaching.model)]
             parts += [self.teaching.on_policy_share]
+        if self.quantization:
+            parts += [self.quantization]
         digest = hashlib.sha256(json.dumps(parts).encode())
         digest.update(self.training_file.read_bytes())
         return digest.hexdigest()
@@ -133,6 +136,8 @@ def _read(values: dict[str, Any], reader: _Reader) -> TrainingSpec:
         )
     if values.get("precision") not in (None, "no", "bf16"):
         reader.problems.append(f"{reader.path}: precision {values['precision']!r} is not one of no, bf16.")
+    if values.get("quantization") not in (None, "4bit"):
+        reader.problems.append(f"{reader.path}: quantization {values['quantization']!r} is not 4bit.")
     return TrainingSpec(
         job_id=str(values.get("job_id", "")),
         base_model=reader.path_of(values, "base_model"),
@@ -157,6 +162,7 @@ def _read(values: dict[str, Any], reader: _Reader) -> TrainingSpec:
         method=values.get("method", "supervised"),
         beta=reader.number(hyper, "beta", float, 1e-6, 2.0, 0.1),
         teaching=_read_teaching(values, hyper, reader),
+        quantization=values.get("quantization"),
     )
 
 
