@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from understudy.character import Character, save_character
+from understudy.character import Character, Policies, save_character
 from understudy.client import resolve_provider
 from understudy.dataset import Recipe, build_dataset, check_file
 from understudy.dataset.preference_examples import asks_sincerely, may_be_learned, preference_examples
@@ -107,6 +107,64 @@ def test_sincere_questions_and_danger_are_never_asked(make):
     assert sorted(m[-1]["content"] for m in untuned.seen) == sorted(
         [talk(1).messages[0].content, "Who are you?"]
     )
+
+
+TRUTH = "Truly, dear heart, I am an AI that plays Ophelia."
+
+
+def asked_for_truth(number):
+    return talk(number, "sincere_ai", f"Seriously, number {number}: am I talking to a machine?", TRUTH)
+
+
+def test_the_truth_is_better_than_the_play_where_somebody_sincerely_asks(make):
+    teasing = [
+        talk(i, "in_fiction_identity", f"Who are you, {i}?", f"A queen of {i} hats.") for i in (50, 51)
+    ]
+    folder = make([*(talk(i) for i in range(20)), *(asked_for_truth(i) for i in range(30, 40)), *teasing])
+
+    report = collect(folder, Untuned())
+
+    preferences = load_preferences(folder.preferences)
+    truths = [p for p in preferences if p.chosen == TRUTH]
+    assert (report.truths, len(truths), report.disclaimers, len(preferences)) == (6, 6, 22, 28)
+    assert {p.rejected for p in truths} == {"A queen of 50 hats.", "A queen of 51 hats."}
+    assert len({p.messages for p in truths}) == 6
+    assert all(map(may_be_learned, truths))
+    for part in range(0, 28, 7):  # Spread, so that a part of the file holds its share.
+        assert 1 <= sum(p.chosen == TRUTH for p in preferences[part : part + 7]) <= 2
+    assert collect(folder, Untuned()).added == 0
+
+
+def test_no_truthful_pair_where_none_is_wanted(make):
+    folder = make([*(talk(i) for i in range(20)), asked_for_truth(30)])
+    assert collect(folder, Untuned(), PreferenceSettings(truth_share=0)).truths == 0
+    sheet = Character(name="Ophelia", policies=Policies(disclosure="in_character"))
+    save_character(folder.character, sheet)
+    assert collect(folder, Untuned()).truths == 0
+
+
+def test_held_out_truths_are_not_learned(make):
+    mine = [talk(i, reply=f"I keep {WORDS[i % 12]} {i} and {WORDS[i % 7]} {i * 3}.") for i in range(60)]
+    folder = make([*mine, *(asked_for_truth(i) for i in range(60, 70))])
+    build_dataset(folder, Recipe())
+    groups = json.loads((folder.dataset / "manifest.json").read_text())["groups"]
+
+    collect(folder, Untuned())
+
+    truths = [p for p in load_preferences(folder.preferences) if p.chosen == TRUTH]
+    assert truths
+    assert {groups[p.group] for p in truths} == {"training"}
+
+
+def test_a_script_without_such_questions_gets_the_shipped_answers(make):
+    lines = [f"I keep {WORDS[i % 12]} {i} and {WORDS[i % 7]} for the {WORDS[i % 5]}." for i in range(40)]
+    folder = make([talk(i, reply=line) for i, line in enumerate(lines)])
+
+    collect(folder, Untuned())
+
+    truths = [p for p in load_preferences(folder.preferences) if "AI" in p.chosen]
+    assert len(truths) >= 5
+    assert {p.rejected for p in truths} <= set(lines)
 
 
 def test_held_out_lines_are_not_asked_once_a_dataset_is_built(make):

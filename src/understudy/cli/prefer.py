@@ -24,6 +24,9 @@ def prefer_command(
     only_disclaimers: Annotated[
         bool, typer.Option("--only-disclaimers", help="Keep only replies that speak as a machine.")
     ] = False,
+    truth_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Pairs for the truth to a sincere question, to each other.")
+    ] = 0.25,
     temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.7,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest reply.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampling.")] = 0,
@@ -40,7 +43,7 @@ def prefer_command(
     from understudy.folder import open_folder
     from understudy.preference import PreferenceSettings, plan_preferences
 
-    settings = PreferenceSettings(temperature, max_tokens, seed, concurrency, only_disclaimers)
+    settings = PreferenceSettings(temperature, max_tokens, seed, concurrency, only_disclaimers, truth_share)
     whose = resolve_provider(provider, allow_paid=provider is not None)
     plan = plan_preferences(open_folder(name), whose, model, settings, count=pairs)
     print(plan.describe(), file=sys.stderr)
@@ -77,7 +80,8 @@ def _told(report: PreferenceReport, name: str) -> str:
     rows = [
         f"Added {report.added:,} pairs to {name}/preferences.jsonl, which now holds {report.total:,}"
         + (f"; {report.known:,} were there already" if report.known else "")
-        + f". In {report.disclaimers:,} the untuned model speaks as a machine.",
+        + f". In {report.disclaimers:,} the untuned model speaks as a machine; in {report.truths:,} "
+        "the truth is the better answer to a sincere question.",
         *(f"left out: {count:,} x {why}" for why, count in report.left_out.items()),
     ]
     for sample in report.samples:

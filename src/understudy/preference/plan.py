@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from understudy.character.character import load_character
+from understudy.character.character import Character, load_character
 from understudy.client.provider import Provider
 from understudy.dataset.disclaimer import find_disclaimer
 from understudy.dataset.manifest import load_manifest
 from understudy.dataset.preference_examples import asks_sincerely
 from understudy.dialogue import Dialogue, Message, load_dialogues
+from understudy.dialogue.preference import Preference
 from understudy.errors import DatasetError, UnderstudyError
 from understudy.evaluation.replies import RowFile
 from understudy.folder import CharacterFolder
+from understudy.preference.truth import TRUTH_SHARE, truthful_pairs
 
 __all__ = ["PreferencePlan", "PreferenceSettings", "Question", "asked_path", "plan_preferences"]
 
@@ -26,13 +28,18 @@ TOKENS_PER_MESSAGE = 4
 
 @dataclass(frozen=True)
 class PreferenceSettings:
-    """How the untuned model is asked. ``only_disclaimers`` keeps no other worse reply."""
+    """How the untuned model is asked.
+
+    only_disclaimers: Keep no other worse reply.
+    truth_share: Pairs in which the truth is better, as a share of the others; 0: none.
+    """
 
     temperature: float = 0.7
     max_tokens: int = 200
     seed: int = 0
     concurrency: int = 16
     only_disclaimers: bool = False
+    truth_share: float = TRUTH_SHARE
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class PreferencePlan:
     missing: int
     skipped: dict[str, int]
     prompt_tokens: int
+    truths: tuple[Preference, ...] = ()
 
     def describe(self) -> str:
         """One sentence with the size of the bill."""
@@ -119,7 +127,16 @@ def plan_preferences(
         len(missing),
         dict(skipped),
         tokens,
+        tuple(_truths(folder, character, settings, len(chosen))),
     )
+
+
+def _truths(
+    folder: CharacterFolder, character: Character, settings: PreferenceSettings, questions: int
+) -> list[Preference]:
+    count = round(settings.truth_share * questions)
+    dialogues = load_dialogues(folder.dialogues)
+    return truthful_pairs(character, dialogues, _held_out(folder), count, settings.seed)
 
 
 def asked_path(folder: CharacterFolder) -> Path:

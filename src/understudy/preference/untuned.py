@@ -6,7 +6,7 @@ an assistant, often with the very disclaimer that is to go.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -27,12 +27,16 @@ ALIKE = 0.7
 
 @dataclass(frozen=True)
 class PreferenceReport:
-    """What came of it. ``added`` pairs are new in ``preferences.jsonl``; ``left_out`` counts by reason."""
+    """What came of it. ``added`` pairs are new in ``preferences.jsonl``; ``left_out`` counts by reason.
+
+    truths: Pairs in which the truthful answer to a sincere question is the better one.
+    """
 
     asked: int
     added: int
     known: int
     disclaimers: int
+    truths: int
     total: int
     left_out: dict[str, int]
     samples: list[dict[str, str]]
@@ -123,6 +127,8 @@ def _write(plan: PreferencePlan, file: RowFile, fresh: int) -> PreferenceReport:
         found[identity] = Preference(
             identity, question.group, question.messages, question.chosen, rejected, source
         )
+    disclaimers = sum(find_disclaimer(preference.rejected) is not None for preference in found.values())
+    found = _among(found, plan.truths)
     new = [preference for identity, preference in found.items() if identity not in known]
     if new:
         save_preferences(plan.folder.preferences, [*existing, *new])
@@ -130,11 +136,19 @@ def _write(plan: PreferencePlan, file: RowFile, fresh: int) -> PreferenceReport:
         asked=fresh,
         added=len(new),
         known=len(found) - len(new),
-        disclaimers=sum(find_disclaimer(preference.rejected) is not None for preference in found.values()),
+        disclaimers=disclaimers,
+        truths=len(plan.truths),
         total=len(existing) + len(new),
         left_out=dict(left_out),
         samples=[_sample(preference) for preference in list(found.values())[:3]],
     )
+
+
+def _among(found: dict[str, Preference], truths: Sequence[Preference]) -> dict[str, Preference]:
+    """The truthful pairs evenly spread among the others, so that any part of the file holds its share."""
+    ranked = [((place + 1) / (len(found) + 1), pair) for place, pair in enumerate(found.values())]
+    ranked += [((place + 1) / (len(truths) + 1), pair) for place, pair in enumerate(truths)]
+    return {pair.id: pair for _, pair in sorted(ranked, key=lambda entry: entry[0])}
 
 
 def _fault(question: Question, rejected: str, settings: PreferenceSettings) -> str | None:
