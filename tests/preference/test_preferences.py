@@ -116,7 +116,7 @@ def asked_for_truth(number):
     return talk(number, "sincere_ai", f"Seriously, number {number}: am I talking to a machine?", TRUTH)
 
 
-def test_the_truth_is_better_than_the_play_where_somebody_sincerely_asks(make):
+def test_truth_and_play_are_each_better_where_they_were_said(make):
     teasing = [
         talk(i, "in_fiction_identity", f"Who are you, {i}?", f"A queen of {i} hats.") for i in (50, 51)
     ]
@@ -126,17 +126,32 @@ def test_the_truth_is_better_than_the_play_where_somebody_sincerely_asks(make):
 
     preferences = load_preferences(folder.preferences)
     truths = [p for p in preferences if p.chosen == TRUTH]
-    assert (report.truths, len(truths), report.disclaimers, len(preferences)) == (6, 6, 22, 28)
-    assert {p.rejected for p in truths} == {"A queen of 50 hats.", "A queen of 51 hats."}
-    assert len({p.messages for p in truths}) == 6
-    assert all(map(may_be_learned, truths))
-    for part in range(0, 28, 7):  # Spread, so that a part of the file holds its share.
-        assert 1 <= sum(p.chosen == TRUTH for p in preferences[part : part + 7]) <= 2
+    mirrors = [p for p in preferences if p.rejected == TRUTH]
+    assert (report.truths, len(truths), len(mirrors), report.disclaimers, len(preferences)) == (
+        4,
+        2,
+        2,
+        22,
+        26,
+    )
+    assert {p.rejected for p in truths} == {p.chosen for p in mirrors}
+    assert all("talking to a machine" in p.messages[-1].content for p in truths)
+    assert {p.messages[-1].content for p in mirrors} == {"Who are you, 50?", "Who are you, 51?"}
+    assert all(map(may_be_learned, preferences))
+    for half in (preferences[:13], preferences[13:]):  # Spread, so that a part of the file holds its share.
+        assert sum(TRUTH in (p.chosen, p.rejected) for p in half) == 2
     assert collect(folder, Untuned()).added == 0
 
 
+def test_a_teasing_line_that_may_be_sincere_is_no_mirror(make):
+    teasing = [talk(50, "in_fiction_identity", "Are you a real human?", "A queen of hats.")]
+    folder = make([*(talk(i) for i in range(20)), *(asked_for_truth(i) for i in range(30, 40)), *teasing])
+    assert collect(folder, Untuned()).truths == 0
+
+
 def test_no_truthful_pair_where_none_is_wanted(make):
-    folder = make([*(talk(i) for i in range(20)), asked_for_truth(30)])
+    teasing = talk(50, "in_fiction_identity", "Who are you?", "A queen of hats.")
+    folder = make([*(talk(i) for i in range(20)), asked_for_truth(30), teasing])
     assert collect(folder, Untuned(), PreferenceSettings(truth_share=0)).truths == 0
     sheet = Character(name="Ophelia", policies=Policies(disclosure="in_character"))
     save_character(folder.character, sheet)
@@ -145,13 +160,19 @@ def test_no_truthful_pair_where_none_is_wanted(make):
 
 def test_held_out_truths_are_not_learned(make):
     mine = [talk(i, reply=f"I keep {WORDS[i % 12]} {i} and {WORDS[i % 7]} {i * 3}.") for i in range(60)]
-    folder = make([*mine, *(asked_for_truth(i) for i in range(60, 70))])
+    teased = [talk(i, "in_fiction_identity", f"Who are you, {i}?") for i in range(80, 120)]
+    true = [
+        talk(i, "sincere_ai", f"{talk(i).messages[0].content} Am I talking to a machine?",
+             f"I am an AI. {talk(i).messages[1].content}")
+        for i in range(60, 70)
+    ]  # fmt: skip
+    folder = make([*mine, *true, *teased])
     build_dataset(folder, Recipe())
     groups = json.loads((folder.dataset / "manifest.json").read_text())["groups"]
 
     collect(folder, Untuned())
 
-    truths = [p for p in load_preferences(folder.preferences) if p.chosen == TRUTH]
+    truths = [p for p in load_preferences(folder.preferences) if "an AI" in p.chosen]
     assert truths
     assert {groups[p.group] for p in truths} == {"training"}
 
@@ -163,7 +184,7 @@ def test_a_script_without_such_questions_gets_the_shipped_answers(make):
     collect(folder, Untuned())
 
     truths = [p for p in load_preferences(folder.preferences) if "AI" in p.chosen]
-    assert len(truths) >= 5
+    assert len(truths) >= 4
     assert {p.rejected for p in truths} <= set(lines)
 
 

@@ -25,7 +25,10 @@ def prefer_command(
         bool, typer.Option("--only-disclaimers", help="Keep only replies that speak as a machine.")
     ] = False,
     truth_share: Annotated[
-        float, typer.Option(min=0, max=1, help="Pairs for the truth to a sincere question, to each other.")
+        float,
+        typer.Option(
+            min=0, max=1, help="Pairs of a truthful and a playing answer, as a share of the others."
+        ),
     ] = 0.25,
     temperature: Annotated[float, typer.Option(min=0, max=2)] = 0.7,
     max_tokens: Annotated[int, typer.Option(min=1, help="Longest reply.")] = 200,
@@ -81,7 +84,7 @@ def _told(report: PreferenceReport, name: str) -> str:
         f"Added {report.added:,} pairs to {name}/preferences.jsonl, which now holds {report.total:,}"
         + (f"; {report.known:,} were there already" if report.known else "")
         + f". In {report.disclaimers:,} the untuned model speaks as a machine; in {report.truths:,} "
-        "the truth is the better answer to a sincere question.",
+        "both answers are the character's own, to a sincere question and to a teasing one.",
         *(f"left out: {count:,} x {why}" for why, count in report.left_out.items()),
     ]
     for sample in report.samples:

@@ -13,7 +13,7 @@ from understudy.character.character import Character
 from understudy.dialogue import Dialogue, Message
 from understudy.dialogue.language import is_other_language
 
-__all__ = ["CATEGORY", "CONTRAST", "lines_about_itself", "protective_dialogues"]
+__all__ = ["CATEGORY", "CONTRAST", "protective_dialogues"]
 
 SHARE = 0.1
 """Of the training dialogues. A script teaches no answer to "am I talking to a computer?", and tuning on it
@@ -56,11 +56,11 @@ def protective_dialogues(
     count = max(FEWEST, round(SHARE * len(training)))
     lines = _lines()
     sincere = _exchanges(character, lines["questions"], lines["answers"], CATEGORY, count, rng)
-    own = lines_about_itself(training)
+    own = _lines_about_itself(training)
     return [*sincere, *_exchanges(character, lines["teasing"], own, CONTRAST, CONTRASTS * count, rng)]
 
 
-def lines_about_itself(dialogues: Sequence[Dialogue]) -> list[str]:
+def _lines_about_itself(dialogues: Sequence[Dialogue]) -> list[str]:
     """Short lines in which the character speaks of itself."""
     replies = (dialogue.messages[i].content for dialogue in dialogues for i in dialogue.replies())
     found = [text for text in replies if _OF_ITSELF.match(text) and 4 <= len(text.split()) <= 20]

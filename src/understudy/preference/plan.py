@@ -31,7 +31,7 @@ class PreferenceSettings:
     """How the untuned model is asked.
 
     only_disclaimers: Keep no other worse reply.
-    truth_share: Pairs in which the truth is better, as a share of the others; 0: none.
+    truth_share: Pairs of a truthful and a playing answer, as a share of the others; 0: none.
     """
 
     temperature: float = 0.7

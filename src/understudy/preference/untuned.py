@@ -29,7 +29,7 @@ ALIKE = 0.7
 class PreferenceReport:
     """What came of it. ``added`` pairs are new in ``preferences.jsonl``; ``left_out`` counts by reason.
 
-    truths: Pairs in which the truthful answer to a sincere question is the better one.
+    truths: Pairs of a truthful answer to a sincere question and a playing one to a teasing question.
     """
 
     asked: int
