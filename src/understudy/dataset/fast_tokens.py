@@ -1,14 +1,17 @@
-"""Fast tokens: the same counts as ``tokens``, several times as fast, where gigatoken is installed."""
+"""Fast tokens: the same counts as ``tokens``, many times as fast, where gigatoken is installed."""
 
 import gzip
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cache
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy
+
+from understudy.dataset.joined_texts import JoinedTexts
 from understudy.dataset.tokens import LONGEST_PIECE, token_counter
 
 __all__ = ["CountAll", "token_counts"]
@@ -20,7 +23,8 @@ LARGEST_GROWTH_BYTES = 192 * 2**20
 PAGE_BYTES = 4096
 
 
-CountAll = Callable[[Sequence[str]], list[int]]
+# The tokens of each of many texts.
+CountAll = Callable[[JoinedTexts], numpy.ndarray]
 
 
 @cache
@@ -32,48 +36,74 @@ def token_counts(encoding: str, fast: bool) -> CountAll:
         fast: With gigatoken, where it is installed: for a single thread. Loading takes half a second of
             processor time and about 60 MB.
     """
-    careful = token_counter(encoding)
     if fast:
         # Not installed, or a version that is used in another way.
         with suppress(ImportError, KeyError, FileNotFoundError, AttributeError, TypeError, ValueError):
-            return _Tokenizer(encoding, careful).count_all
-    return lambda texts: list(map(careful, texts))
+            return _Tokenizer(encoding).count_all
+    return lambda texts: _count_each(texts.texts, encoding)
+
+
+def _count_each(texts: Sequence[str], encoding: str) -> numpy.ndarray:
+    return numpy.fromiter(map(token_counter(encoding), texts), numpy.int64, len(texts))
 
 
 class _Tokenizer:
     """A tokenizer that is loaded anew when the words it remembers take too much memory."""
 
-    def __init__(self, encoding: str, careful: Callable[[str], int]) -> None:
-        self.encoding, self.careful, self.characters = encoding, careful, 0
-        self.encode = _load(encoding)
+    def __init__(self, encoding: str) -> None:
+        self.encoding, self.characters = encoding, 0
+        self.encode, self.token_bytes = _load(encoding)
         self.resident = _resident_bytes()
 
-    def count_all(self, texts: Sequence[str]) -> list[int]:
-        lengths = list(map(len, texts))
-        self.characters += sum(lengths)
+    def count_all(self, texts: JoinedTexts) -> numpy.ndarray:
+        """Count all texts in one run.
+
+        A digit stands between two texts. Both vocabularies split between a digit and anything but a number
+        before they look for tokens, and look ahead only behind blanks. So a text that begins with no number
+        and ends with no number or blank has the tokens that it has alone; the others are counted alone.
+        """
+        self._forget(len(texts.data))
+        if not texts.texts or texts.holds_separators or texts.longest() > LONGEST_PIECE:
+            return _count_each(texts.texts, self.encoding)
+        tokens = self.encode(texts.data.replace(b"\x00", b"0"))
+        # Behind which byte each token ends; a text has the tokens that end in it, and behind it a digit.
+        token_ends = numpy.cumsum(self.token_bytes.take(tokens), dtype=numpy.int32)
+        until = numpy.searchsorted(token_ends, texts.ends.astype(numpy.int32), side="right")
+        counts = until.copy()
+        counts[1:] -= until[:-1] + 1
+        for number in numpy.flatnonzero(~texts.ending_in_neither_numbers_nor_blanks()).tolist():
+            counts[number] = len(self.encode(texts.text_data(number)))
+        return counts
+
+    def _forget(self, size: int) -> None:
+        self.characters += size
         if self.characters > LOOK_CHARACTERS:
             self.characters = 0
             if _resident_bytes() - self.resident > LARGEST_GROWTH_BYTES:
-                self.encode = _load(self.encoding)
+                self.encode, self.token_bytes = _load(self.encoding)
                 self.resident = _resident_bytes()
-        if max(lengths, default=0) <= LONGEST_PIECE:
-            try:
-                return list(map(len, map(self.encode, texts)))
-            except TypeError:  # half a character
-                pass
-        return list(map(self.careful, texts))
 
 
-def _load(encoding: str) -> Callable[[str], Any]:
-    """The tokenizer over the tables of bpe-openai, without control tokens: their names are ordinary text."""
+def _load(encoding: str) -> tuple[Callable[[bytes], Any], numpy.ndarray]:
+    """The tokenizer over the tables of bpe-openai, and how many bytes each token stands for.
+
+    Without control tokens: their names are ordinary text.
+    """
     from gigatoken import Tokenizer
 
-    packed = resources.files("bpe_openai") / "data" / f"{encoding}.tiktoken.gz"
+    # Found without importing the package, which would read all its tables.
+    spec = find_spec("bpe_openai")
+    if spec is None or spec.origin is None:
+        raise ImportError("bpe_openai")
+    packed = Path(spec.origin).parent / "data" / f"{encoding}.tiktoken.gz"
     with tempfile.TemporaryDirectory() as folder:
         ranks = Path(folder) / f"{encoding}.tiktoken"
         ranks.write_bytes(gzip.decompress(packed.read_bytes()))
         tokenizer = Tokenizer.from_tiktoken(ranks, pretokenizer=SPLITTERS[encoding], special_tokens={})
-    return tokenizer.backend.encode
+    vocabulary = tokenizer.backend.vocab
+    token_bytes = numpy.zeros(max(vocabulary) + 1, numpy.uint16)
+    token_bytes[list(vocabulary)] = list(map(len, vocabulary.values()))
+    return tokenizer.backend.encode, token_bytes
 
 
 def _resident_bytes() -> int:

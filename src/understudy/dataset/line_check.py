@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from understudy.dataset.example_rules import check_row, learned_replies
+from understudy.dataset.example_rules import check_row, learned_replies, warn_of_disclaimer
 from understudy.dataset.fast_tokens import token_counts
 from understudy.dataset.held_out import HeldOut
 from understudy.dataset.message_rules import message_text
@@ -19,7 +19,14 @@ from understudy.dataset.personal_data import (
 )
 from understudy.dataset.problem import Place, ProblemList
 from understudy.dataset.repeats import Repeats
-from understudy.dataset.sound_rows import MAX_SYSTEM_PROMPTS, Counted, SoundRows, meaning_hash
+from understudy.dataset.sound_rows import (
+    MAX_SYSTEM_PROMPTS,
+    Counted,
+    Row,
+    SoundRows,
+    read_row,
+    read_rows,
+)
 from understudy.dataset.tokens import count_example_tokens, encoding_name
 from understudy.errors import RenderingError
 from understudy.rendering import Renderer, learned_nothing
@@ -36,6 +43,7 @@ JSON_KINDS = {
     type(None): "null",
 }
 NAMED_FINDINGS = 3
+MAX_LINE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -73,26 +81,65 @@ class LineCheck:
                 settings.held_out.find if settings.held_out else None,
             )
 
-    def check(self, lines: Sequence[tuple[int, bytes]]) -> None:
-        """All rules for lines that follow those checked before, given with their numbers; none is blank."""
-        data = [line for _, line in lines]
-        sound = self.sound_rows.read(data) if self.sound_rows else Counted([], [], [], Counter())
+    def check(self, data: bytes) -> None:
+        """All rules for whole lines that follow those checked before."""
+        rows = read_rows(data) if self.sound_rows else None
+        if rows is not None:
+            self._check_rows(range(self.lines + 1, self.lines + len(rows) + 1), rows, data)
+            self.lines += len(rows)
+            return
+        lines = data.removesuffix(b"\n").split(b"\n")
+        numbers, kept = [], []
+        for number, line in enumerate(lines, self.lines + 1):
+            line = line.strip(b" \t\r\n")
+            if len(line) > MAX_LINE_BYTES:
+                Place(self.found, number).error(
+                    f"is longer than {MAX_LINE_BYTES // 2**20} MiB.", "Check that the file has line breaks."
+                )
+            elif line:
+                numbers.append(number)
+                kept.append(line)
+        read = read_row if self.sound_rows else _read_nothing
+        self._check_rows(numbers, list(map(read, kept)), kept)
+        self.lines += len(lines)
+
+    def _check_rows(
+        self, numbers: Sequence[int], rows: Sequence[Row | None], lines: bytes | Sequence[bytes]
+    ) -> None:
+        """Rules for rows at these lines of the file; the lines are cut only where one is looked at."""
+        sound = self.sound_rows.read(rows) if self.sound_rows else Counted()
         self.counts.update(sound.counts)
-        self.tokens += sum(sound.tokens)
-        self.longest = max(self.longest, *sound.tokens, 0)
-        hashes = dict(zip(sound.indices, sound.hashes, strict=True))
-        for index in sorted(set(range(len(lines))) - hashes.keys()):
-            number, line = lines[index]
-            place = Place(self.found, number, self.examples + index + 1)
-            if (value := self._check_carefully(line, place)) is not None:
-                hashes[index] = value
-        known = sorted(hashes)
-        self.repeats.add(
-            [lines[index][0] for index in known],
-            [self.examples + index + 1 for index in known],
-            [hashes[index] for index in known],
-        )
-        self.examples += len(lines)
+        self.tokens += int(sound.tokens.sum())
+        self.longest = max(self.longest, int(sound.tokens.max(initial=0)))
+        hashes: Sequence[int] = sound.hashes
+        examples: Sequence[int] = range(self.examples + 1, self.examples + len(rows) + 1)
+        self.examples += len(rows)
+        careful = set(range(len(rows))).difference(sound.indices) if len(hashes) < len(rows) else set()
+        by_row = dict(zip(sound.indices, hashes, strict=True)) if careful else {}
+        if careful and isinstance(lines, bytes):
+            lines = lines.split(b"\n")
+        for index in sorted(careful.union(sound.machine, sound.private)):
+            place = Place(self.found, numbers[index], examples[index])
+            if index in careful:
+                if (value := self._check_carefully(lines[index], place)) is not None:
+                    by_row[index] = value
+            elif (row := rows[index]) is not None:
+                self._check_marked(row, sound.machine.get(index, ()), sound.private.get(index, ()), place)
+        if careful:
+            known = sorted(by_row)
+            numbers, examples = [numbers[n] for n in known], [examples[n] for n in known]
+            hashes = [by_row[n] for n in known]
+        self.repeats.add(numbers, examples, hashes)
+
+    def _check_marked(self, row: Row, machine: Sequence[int], private: Sequence[int], place: Place) -> None:
+        """What is found in some messages of a row that breaks no rule otherwise."""
+        said = row.said()
+        for position in machine:
+            if row.is_learned(position):
+                asked = (text for role, text in said[:position] if role == "user")
+                warn_of_disclaimer(said[position][1], asked, place.at(f"message {position + 1}"))
+        for position in private:
+            self._find_private(*said[position], place.at(f"message {position + 1}"))
 
     def extend(self, other: "LineCheck") -> None:
         """Add what was found in the part of the file that follows."""
@@ -116,8 +163,9 @@ class LineCheck:
 
     def _check_row(self, row: dict[str, Any], data: bytes, place: Place) -> int:
         messages = check_row(row, self.settings.method, place)
-        value = meaning_hash(data)
-        if value is None:
+        plain = read_row(data)
+        value = hash(plain)
+        if plain is None:
             spelling = json.dumps(row, sort_keys=True, ensure_ascii=True).encode()
             value = int.from_bytes(hashlib.blake2b(spelling, digest_size=8).digest(), "little", signed=True)
         self.counts.update(message["role"] for message in messages)
@@ -127,25 +175,24 @@ class LineCheck:
         if messages:
             self._measure(messages, place)
             said = [(message["role"], message_text(message)) for message in messages]
-            self._find_private(said, place)
+            for number, (role, text) in enumerate(said, 1):
+                self._find_private(role, text, place.at(f"message {number}"))
             self._find_held_out(said, place)
         return value
 
-    def _find_private(self, messages: list[tuple[str, str]], place: Place) -> None:
+    def _find_private(self, role: str, text: str, place: Place) -> None:
         """Personal data and secrets in what is said; in a system prompt that stands everywhere, once."""
-        for number, (role, text) in enumerate(messages, 1):
-            if role == "system":
-                if text in self.system_prompts:
-                    continue
-                if len(self.system_prompts) < MAX_SYSTEM_PROMPTS:
-                    self.system_prompts.add(text)
-            if may_hold_personal_data(text):
-                for kind, words in list(find_personal_data(text))[:NAMED_FINDINGS]:
-                    place.at(f"message {number}").warning(
-                        f"holds {kind} ({words}).", "Replace it by an invented one.", "personal_data"
-                    )
-            for kind, words in list(find_secrets(text))[:NAMED_FINDINGS] if may_hold_secrets(text) else []:
-                place.at(f"message {number}").warning(
+        if role == "system":
+            if text in self.system_prompts:
+                return
+            if len(self.system_prompts) < MAX_SYSTEM_PROMPTS:
+                self.system_prompts.add(text)
+        if may_hold_personal_data(text):
+            for kind, words in list(find_personal_data(text))[:NAMED_FINDINGS]:
+                place.warning(f"holds {kind} ({words}).", "Replace it by an invented one.", "personal_data")
+        if may_hold_secrets(text):
+            for kind, words in list(find_secrets(text))[:NAMED_FINDINGS]:
+                place.warning(
                     f"holds what looks like {kind} ({words}).",
                     "Remove it, and make it invalid where it was issued.",
                     "secret",
@@ -206,6 +253,11 @@ class LineCheck:
         renderer, limit = self.settings.renderer, self.settings.max_tokens
         assert renderer is not None
         return all(map(learned_nothing, renderer.examples(messages, max_tokens=limit)))
+
+
+def _read_nothing(line: bytes) -> Row | None:
+    """Where every line is to be looked at rule by rule."""
+    return None
 
 
 def _parse(data: bytes, place: Place) -> dict[str, Any] | None:
