@@ -25,7 +25,7 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 BLOCK_BYTES = 2**20
 # For a smaller file the fastest tokenizer takes longer to load than it saves.
-FAST_BYTES = 16 * 2**20
+FAST_BYTES = 12 * 2**20
 # A smaller part is done before another process has started.
 PART_BYTES = 8 * 2**20
 

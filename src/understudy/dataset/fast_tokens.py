@@ -96,14 +96,29 @@ def _load(encoding: str) -> tuple[Callable[[bytes], Any], numpy.ndarray]:
     if spec is None or spec.origin is None:
         raise ImportError("bpe_openai")
     packed = Path(spec.origin).parent / "data" / f"{encoding}.tiktoken.gz"
+    ranks = gzip.decompress(packed.read_bytes())
     with tempfile.TemporaryDirectory() as folder:
-        ranks = Path(folder) / f"{encoding}.tiktoken"
-        ranks.write_bytes(gzip.decompress(packed.read_bytes()))
-        tokenizer = Tokenizer.from_tiktoken(ranks, pretokenizer=SPLITTERS[encoding], special_tokens={})
-    vocabulary = tokenizer.backend.vocab
-    token_bytes = numpy.zeros(max(vocabulary) + 1, numpy.uint16)
-    token_bytes[list(vocabulary)] = list(map(len, vocabulary.values()))
-    return tokenizer.backend.encode, token_bytes
+        path = Path(folder) / f"{encoding}.tiktoken"
+        path.write_bytes(ranks)
+        tokenizer = Tokenizer.from_tiktoken(path, pretokenizer=SPLITTERS[encoding], special_tokens={})
+    return tokenizer.backend.encode, _token_bytes(ranks)
+
+
+def _token_bytes(ranks: bytes) -> numpy.ndarray:
+    """Bytes of each token of a table whose lines are a token in base64 and its number, in order.
+
+    Raises:
+        ValueError: The table is of another kind.
+    """
+    letters = numpy.frombuffer(ranks, numpy.uint8)
+    breaks, blanks = numpy.flatnonzero(letters == ord("\n")), numpy.flatnonzero(letters == ord(" "))
+    starts = numpy.concatenate(([0], breaks[:-1] + 1))
+    last = int(ranks[blanks[-1] :])
+    if not ranks.endswith(b"\n") or len(breaks) != len(blanks) or last != len(blanks) - 1:
+        raise ValueError("another kind of table")
+    padding = letters[blanks - 1] == ord("=")
+    twice = letters[blanks - 2] == ord("=")
+    return ((blanks - starts) // 4 * 3 - padding - twice).astype(numpy.uint16)
 
 
 def _resident_bytes() -> int:

@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from understudy.dataset.example_rules import check_row, learned_replies, warn_of_disclaimer
 from understudy.dataset.fast_tokens import token_counts
 from understudy.dataset.held_out import HeldOut
+from understudy.dataset.json_line import parse_line
 from understudy.dataset.message_rules import message_text
 from understudy.dataset.personal_data import (
     find_personal_data,
@@ -17,7 +18,7 @@ from understudy.dataset.personal_data import (
     may_hold_personal_data,
     may_hold_secrets,
 )
-from understudy.dataset.problem import Place, ProblemList
+from understudy.dataset.problem import Place, Problem, ProblemList
 from understudy.dataset.repeats import Repeats
 from understudy.dataset.sound_rows import (
     MAX_SYSTEM_PROMPTS,
@@ -30,18 +31,9 @@ from understudy.dataset.sound_rows import (
 from understudy.dataset.tokens import count_example_tokens, encoding_name
 from understudy.errors import RenderingError
 from understudy.rendering import Renderer, learned_nothing
-from understudy.textfile import json_fault
 
 __all__ = ["CheckSettings", "LineCheck"]
 
-JSON_KINDS = {
-    list: "a JSON list",
-    str: "a JSON text",
-    int: "a JSON number",
-    float: "a JSON number",
-    bool: "true or false",
-    type(None): "null",
-}
 NAMED_FINDINGS = 3
 MAX_LINE_BYTES = 64 * 2**20
 
@@ -71,6 +63,7 @@ class LineCheck:
         self.counts: Counter[str] = Counter()
         self.repeats = Repeats()
         self.system_prompts: set[str] = set()
+        self.of_prompts: dict[str, list[Problem]] = {}
         self.lines = self.examples = self.with_images = self.tokens = self.longest = 0
         self.sound_rows: SoundRows | None = None
         if settings.method == "supervised" and settings.renderer is None:
@@ -83,13 +76,14 @@ class LineCheck:
 
     def check(self, data: bytes) -> None:
         """All rules for whole lines that follow those checked before."""
-        rows = read_rows(data) if self.sound_rows else None
+        rows: Sequence[Row | None] | None = read_rows(data) if self.sound_rows else None
         if rows is not None:
-            self._check_rows(range(self.lines + 1, self.lines + len(rows) + 1), rows, data)
+            numbers = range(self.lines + 1, self.lines + len(rows) + 1)
+            self._check_rows(numbers, rows, lambda: data.split(b"\n"))
             self.lines += len(rows)
             return
         lines = data.removesuffix(b"\n").split(b"\n")
-        numbers, kept = [], []
+        kept: dict[int, bytes] = {}
         for number, line in enumerate(lines, self.lines + 1):
             line = line.strip(b" \t\r\n")
             if len(line) > MAX_LINE_BYTES:
@@ -97,16 +91,15 @@ class LineCheck:
                     f"is longer than {MAX_LINE_BYTES // 2**20} MiB.", "Check that the file has line breaks."
                 )
             elif line:
-                numbers.append(number)
-                kept.append(line)
-        read = read_row if self.sound_rows else _read_nothing
-        self._check_rows(numbers, list(map(read, kept)), kept)
+                kept[number] = line
+        rows = list(map(read_row if self.sound_rows else _read_nothing, kept.values()))
+        self._check_rows(list(kept), rows, lambda: list(kept.values()))
         self.lines += len(lines)
 
     def _check_rows(
-        self, numbers: Sequence[int], rows: Sequence[Row | None], lines: bytes | Sequence[bytes]
+        self, numbers: Sequence[int], rows: Sequence[Row | None], lines: Callable[[], Sequence[bytes]]
     ) -> None:
-        """Rules for rows at these lines of the file; the lines are cut only where one is looked at."""
+        """Rules for rows with the numbers of their lines; ``lines`` cuts these, where one is looked at."""
         sound = self.sound_rows.read(rows) if self.sound_rows else Counted()
         self.counts.update(sound.counts)
         self.tokens += int(sound.tokens.sum())
@@ -116,12 +109,11 @@ class LineCheck:
         self.examples += len(rows)
         careful = set(range(len(rows))).difference(sound.indices) if len(hashes) < len(rows) else set()
         by_row = dict(zip(sound.indices, hashes, strict=True)) if careful else {}
-        if careful and isinstance(lines, bytes):
-            lines = lines.split(b"\n")
+        cut = lines() if careful else ()
         for index in sorted(careful.union(sound.machine, sound.private)):
             place = Place(self.found, numbers[index], examples[index])
             if index in careful:
-                if (value := self._check_carefully(lines[index], place)) is not None:
+                if (value := self._check_carefully(cut[index], place)) is not None:
                     by_row[index] = value
             elif (row := rows[index]) is not None:
                 self._check_marked(row, sound.machine.get(index, ()), sound.private.get(index, ()), place)
@@ -143,6 +135,9 @@ class LineCheck:
 
     def extend(self, other: "LineCheck") -> None:
         """Add what was found in the part of the file that follows."""
+        for prompt in self.of_prompts.keys() & other.of_prompts.keys():
+            other.found.drop(other.of_prompts.pop(prompt))
+        self.of_prompts.update(other.of_prompts)
         self.found.extend(other.found, self.lines, self.examples)
         self.repeats.extend(other.repeats, self.lines, self.examples)
         self.counts.update(other.counts)
@@ -155,7 +150,7 @@ class LineCheck:
     def _check_carefully(self, data: bytes, place: Place) -> int | None:
         """Rule by rule; returns a hash of what the line means, where it is an object."""
         try:
-            row = _parse(data, place)
+            row = parse_line(data, place)
             return None if row is None else self._check_row(row, data, place)
         except RecursionError:
             place.error("is nested too deeply.", "Write one flat object per line.")
@@ -182,21 +177,16 @@ class LineCheck:
 
     def _find_private(self, role: str, text: str, place: Place) -> None:
         """Personal data and secrets in what is said; in a system prompt that stands everywhere, once."""
-        if role == "system":
-            if text in self.system_prompts:
-                return
+        if role != "system":
+            _warn_of_private(text, place)
+        elif text not in self.system_prompts:
+            found = Place(ProblemList(), place.line, place.example, place.within)
+            _warn_of_private(text, found)
+            self.found.extend(found.found)
             if len(self.system_prompts) < MAX_SYSTEM_PROMPTS:
                 self.system_prompts.add(text)
-        if may_hold_personal_data(text):
-            for kind, words in list(find_personal_data(text))[:NAMED_FINDINGS]:
-                place.warning(f"holds {kind} ({words}).", "Replace it by an invented one.", "personal_data")
-        if may_hold_secrets(text):
-            for kind, words in list(find_secrets(text))[:NAMED_FINDINGS]:
-                place.warning(
-                    f"holds what looks like {kind} ({words}).",
-                    "Remove it, and make it invalid where it was issued.",
-                    "secret",
-                )
+                if found.found.kept:
+                    self.of_prompts[text] = found.found.kept
 
     def _find_held_out(self, messages: list[tuple[str, str]], place: Place) -> None:
         if self.settings.held_out is None:
@@ -255,37 +245,19 @@ class LineCheck:
         return all(map(learned_nothing, renderer.examples(messages, max_tokens=limit)))
 
 
+def _warn_of_private(text: str, place: Place) -> None:
+    if may_hold_personal_data(text):
+        for kind, words in list(find_personal_data(text))[:NAMED_FINDINGS]:
+            place.warning(f"holds {kind} ({words}).", "Replace it by an invented one.", "personal_data")
+    if may_hold_secrets(text):
+        for kind, words in list(find_secrets(text))[:NAMED_FINDINGS]:
+            place.warning(
+                f"holds what looks like {kind} ({words}).",
+                "Remove it, and make it invalid where it was issued.",
+                "secret",
+            )
+
+
 def _read_nothing(line: bytes) -> Row | None:
     """Where every line is to be looked at rule by rule."""
     return None
-
-
-def _parse(data: bytes, place: Place) -> dict[str, Any] | None:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        place.error(
-            f"byte {error.start + 1} of the line (0x{data[error.start]:02x}) is not UTF-8.",
-            "Save the file as UTF-8.",
-        )
-        return None
-    try:
-        row = json.loads(text)
-    except json.JSONDecodeError as error:
-        place.error(f"is not JSON ({error.msg} at column {error.colno}): {text[:40]!r}", _json_remedy(text))
-        return None
-    except ValueError as error:
-        place.error(f"{json_fault(error)}.", "Write the number shorter, or as text.")
-        return None
-    if not isinstance(row, dict):
-        place.error(f"is {JSON_KINDS[type(row)]}, not an object.", "Write one {...} per line.")
-        return None
-    return row
-
-
-def _json_remedy(text: str) -> str:
-    if text.strip() in ("[", "{") or text.rstrip().endswith(","):
-        return (
-            "JSONL has one whole object on each line, without brackets around them and commas between them."
-        )
-    return "Write the line again as one JSON object, for example with json.dumps."
