@@ -21,6 +21,8 @@ SPLITTERS = {"o200k_base": "o200k", "cl100k_base": "gpt4"}
 LOOK_CHARACTERS = 16 * 2**20
 LARGEST_GROWTH_BYTES = 192 * 2**20
 PAGE_BYTES = 4096
+# One token in both vocabularies.
+_BETWEEN = b" \n"
 
 
 # The tokens of each of many texts.
@@ -58,20 +60,24 @@ class _Tokenizer:
     def count_all(self, texts: JoinedTexts) -> numpy.ndarray:
         """Count all texts in one run.
 
-        A digit stands between two texts. Both vocabularies split between a digit and anything but a number
-        before they look for tokens, and look ahead only behind blanks. So a text that begins with no number
-        and ends with no number or blank has the tokens that it has alone; the others are counted alone.
+        A blank and a line break stand between two texts. Before they look for tokens, both vocabularies
+        split off blanks before a line break with it, so that a text which begins and ends with something
+        else has the tokens that it has alone. The others are counted alone.
         """
         self._forget(len(texts.data))
         if not texts.texts or texts.holds_separators or texts.longest() > LONGEST_PIECE:
             return _count_each(texts.texts, self.encoding)
-        tokens = self.encode(texts.data.replace(b"\x00", b"0"))
-        # Behind which byte each token ends; a text has the tokens that end in it, and behind it a digit.
+        tokens = self.encode(texts.data.replace(b"\x00", _BETWEEN))
+        # Behind which byte each token ends; up to the end of a text end its tokens and all before.
         token_ends = numpy.cumsum(self.token_bytes.take(tokens), dtype=numpy.int32)
-        until = numpy.searchsorted(token_ends, texts.ends.astype(numpy.int32), side="right")
+        ends = texts.ends + (len(_BETWEEN) - 1) * numpy.arange(len(texts))
+        until = numpy.searchsorted(token_ends, ends.astype(numpy.int32), side="right")
         counts = until.copy()
         counts[1:] -= until[:-1] + 1
-        for number in numpy.flatnonzero(~texts.ending_in_neither_numbers_nor_blanks()).tolist():
+        alone = texts.with_blank_edges()
+        # Nor is it known where a text behind such a one begins.
+        alone[1:] |= alone[:-1]
+        for number in numpy.flatnonzero(alone).tolist():
             counts[number] = len(self.encode(texts.text_data(number)))
         return counts
 
@@ -101,7 +107,10 @@ def _load(encoding: str) -> tuple[Callable[[bytes], Any], numpy.ndarray]:
         path = Path(folder) / f"{encoding}.tiktoken"
         path.write_bytes(ranks)
         tokenizer = Tokenizer.from_tiktoken(path, pretokenizer=SPLITTERS[encoding], special_tokens={})
-    return tokenizer.backend.encode, _token_bytes(ranks)
+    encode = tokenizer.backend.encode
+    if len(encode(_BETWEEN)) != 1:
+        raise ValueError("another kind of table")
+    return encode, _token_bytes(ranks)
 
 
 def _token_bytes(ranks: bytes) -> numpy.ndarray:

@@ -1,6 +1,5 @@
 """Joined texts: many texts as one run of bytes, to be searched and counted at the speed of memory."""
 
-import unicodedata
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -11,8 +10,6 @@ __all__ = ["JoinedTexts"]
 SEPARATOR = "\x00"
 _BLANK, _LAST_ASCII = ord(" "), 0x7F
 _FIRST_DIGIT = numpy.uint8(ord("0"))
-# Letters, marks, punctuation and symbols: neither numbers, blanks nor what this Python does not know.
-_SAFE_KINDS = "LMPS"
 
 
 class JoinedTexts:
@@ -61,17 +58,15 @@ class JoinedTexts:
         possible = (self.starts == self.ends) | (last <= _BLANK) | (last > _LAST_ASCII)
         return [n for n in numpy.flatnonzero(possible).tolist() if not self.texts[n].strip()]
 
-    def ending_in_neither_numbers_nor_blanks(self) -> numpy.ndarray:
-        """Which texts begin with no number, end with no number or blank, and are not empty."""
+    def with_blank_edges(self) -> numpy.ndarray:
+        """Which texts are empty, or begin or end with a blank or control character."""
         letters = numpy.frombuffer(self.data, numpy.uint8)
         first, last = letters[self.starts], letters[self.ends - 1]
-        sure = (self.starts < self.ends) & (last > _BLANK)
-        sure &= (first - _FIRST_DIGIT >= 10) & (last - _FIRST_DIGIT >= 10)
-        for number in numpy.flatnonzero(sure & ((first > _LAST_ASCII) | (last > _LAST_ASCII))).tolist():
+        blank = (first <= _BLANK) | (last <= _BLANK)
+        for number in numpy.flatnonzero(~blank & ((first > _LAST_ASCII) | (last > _LAST_ASCII))).tolist():
             text = self.texts[number]
-            kinds = unicodedata.category(text[0])[0], unicodedata.category(text[-1])[0]
-            sure[number] = kinds[0] in _SAFE_KINDS and kinds[1] in _SAFE_KINDS
-        return sure
+            blank[number] = text[0].isspace() or text[-1].isspace()
+        return blank
 
 
 def _join(texts: Sequence[str]) -> tuple[bytes, numpy.ndarray]:

@@ -144,10 +144,9 @@ class SoundRows:
     def read(self, rows: Sequence[Row | None]) -> Counted:
         """Count the rows that break no rule."""
         indices: Sequence[int] = range(len(rows))
-        kept = [row for row in rows if row is not None]
-        if len(kept) < len(rows) or not all(map(_ends_with_lesson, kept)):
-            indices = [n for n, row in enumerate(rows) if row is not None and _ends_with_lesson(row)]
-            kept = [row for row in kept if _ends_with_lesson(row)]
+        kept = [row for row in rows if row is not None and row.messages]
+        if len(kept) < len(rows):
+            indices = [n for n, row in enumerate(rows) if row is not None and row.messages]
         if not kept:
             return Counted()
         block = _Block([row.messages for row in kept])
@@ -172,24 +171,25 @@ class SoundRows:
         """Tokens of each row."""
         of_texts = numpy.zeros(len(block.messages), numpy.int64)
         if block.systems:
-            of_texts[block.systems] = self._count_repeated(block.prompts)
+            of_texts[block.systems] = self._count_repeated(block.prompts, block.different_prompts)
             of_texts[block.spoken] = self.count_all(block.joined)
         else:
             of_texts += self.count_all(block.joined)
         if block.names:
-            of_names = self._count_repeated(list(block.names.values()))
-            of_texts[list(block.names)] += TOKENS_PER_NAME + numpy.array(of_names)
+            names = list(block.names.values())
+            of_names = numpy.array(self._count_repeated(names, set(names)))
+            of_texts[list(block.names)] += TOKENS_PER_NAME + of_names
         if len(set(self.kind_tokens.values())) == 1:
             of_texts += next(iter(self.kind_tokens.values()))
         else:
             of_texts += list(map(self.kind_tokens.__getitem__, block.kinds))
         return numpy.add.reduceat(of_texts, block.starts) + TOKENS_PER_EXAMPLE
 
-    def _count_repeated(self, texts: list[str]) -> list[int]:
+    def _count_repeated(self, texts: list[str], different: set[str]) -> list[int]:
         """Tokens of each text, where the same texts stand in many rows, as prompts and names do."""
-        fresh = list(set(texts) - self.known_tokens.keys())
+        fresh = list(different - self.known_tokens.keys())
         if len(self.known_tokens) + len(fresh) > MAX_SYSTEM_PROMPTS:
-            self.known_tokens, fresh = {}, list(set(texts))
+            self.known_tokens, fresh = {}, list(different)
         if fresh:
             counts = self.count_all(JoinedTexts(fresh)).tolist()
             self.known_tokens.update(zip(fresh, counts, strict=True))
@@ -200,7 +200,7 @@ class SoundRows:
         found = marked_texts(block.joined)
         machine = [p for number in found.machine if block.kinds[p := block.spoken[number]] is _Assistant]
         private = [block.spoken[number] for number in found.private]
-        fresh = list(set(block.prompts) - self.looked_at)
+        fresh = list(block.different_prompts - self.looked_at)
         if fresh:
             bad = {fresh[number] for number in marked_texts(JoinedTexts(fresh)).private}
             free = max(0, MAX_SYSTEM_PROMPTS - len(self.looked_at))
@@ -212,10 +212,12 @@ class SoundRows:
     def _faulty(self, block: "_Block", private: Sequence[int]) -> set[int]:
         """Rows in which a rule is broken, or a line stands that must not be learned."""
         positions = {position for position in private if "<|" in block.texts[position]}
-        if any("<|" in prompt for prompt in set(block.prompts)):
+        if any("<|" in prompt for prompt in block.different_prompts):
             positions.update(position for position in block.systems if "<|" in block.texts[position])
         positions.update(position for position, name in block.names.items() if "<|" in name)
-        positions.update(block.spoken[number] for number in block.joined.blank())
+        positions.update(block.without_lesson())
+        blank = (block.spoken[number] for number in block.joined.blank())
+        positions.update(position for position in blank if block.kinds[position] is not _System)
         if self.is_held_out is not None:
             for position, (kind, text) in enumerate(zip(block.kinds, block.texts, strict=True)):
                 if self.is_held_out(_ROLES[kind], text):
@@ -226,24 +228,30 @@ class SoundRows:
 class _Block:
     """The messages of many rows, one after the other.
 
-    starts: Where each row begins. systems, prompts: Where system prompts stand, and what they say. spoken,
-    said: The same of all others. names: Those of messages that have one, by position.
+    starts: Where each row begins. systems, prompts: Where system prompts stand, and what they say, where it
+    is the same in many rows; different_prompts: each once. spoken, said: Where all other messages stand, and
+    what they say. names: By position.
     """
 
     def __init__(self, rows: Sequence[tuple[_Message, ...]]) -> None:
         self.messages = list(chain.from_iterable(rows))
         self.kinds: list[type[Struct]] = list(map(type, self.messages))
         self.texts: list[str] = list(map(_content, self.messages))
+        self.weights = list(map(_weight, self.messages))
         lengths = numpy.fromiter(map(len, rows), numpy.int64, len(rows))
         self.starts = numpy.cumsum(lengths) - lengths
-        self.systems = self._systems()
+        self.systems: list[int] = []
         self.prompts: list[str] = []
+        self.different_prompts: set[str] = set()
         self.spoken: Sequence[int] = range(len(self.texts))
         self.said = self.texts
-        if self.systems:
-            self.prompts = [self.texts[position] for position in self.systems]
+        systems = self._systems()
+        prompts = [self.texts[position] for position in systems]
+        different = set(prompts)
+        if prompts and len(different) <= MAX_SYSTEM_PROMPTS:
+            self.systems, self.prompts, self.different_prompts = systems, prompts, different
             others = numpy.ones(len(self.texts), bool)
-            others[self.systems] = False
+            others[systems] = False
             self.spoken = numpy.flatnonzero(others).tolist()
             self.said = list(compress(self.texts, others.tolist()))
         self.joined = JoinedTexts(self.said)
@@ -260,6 +268,14 @@ class _Block:
             return first
         return [position for position, kind in enumerate(kinds) if kind is _System]
 
+    def without_lesson(self) -> list[int]:
+        """Last messages of rows that are not a reply which is learned."""
+        lasts = [*(self.starts[1:] - 1).tolist(), len(self.messages) - 1]
+        kinds = list(map(self.kinds.__getitem__, lasts))
+        if kinds.count(_Assistant) == len(kinds) and 0 not in self.weights:
+            return []
+        return [p for p in lasts if self.kinds[p] is not _Assistant or self.weights[p] == 0]
+
     def row_of(self, position: int) -> int:
         return bisect_right(self.starts, position) - 1
 
@@ -272,20 +288,8 @@ class _Block:
         return found
 
 
-def _ends_with_lesson(row: Row) -> bool:
-    """Whether the last message is one that is learned."""
-    return bool(row.messages) and type(last := row.messages[-1]) is _Assistant and last.weight != 0
-
-
 def _counts(block: _Block) -> Counter[str]:
     """Messages by role, and how many replies are learned."""
-    replies = list(map(_weight, block.messages))
-    assistants = len(replies) - replies.count(None)
-    return Counter(
-        {
-            "system": len(block.systems),
-            "user": len(block.said) - assistants,
-            "assistant": assistants,
-            "learned replies": assistants - replies.count(0),
-        }
-    )
+    counts = Counter({role: block.kinds.count(kind) for kind, role in _ROLES.items()})
+    counts["learned replies"] = counts["assistant"] - block.weights.count(0)
+    return counts
