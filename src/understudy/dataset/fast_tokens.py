@@ -21,7 +21,6 @@ SPLITTERS = {"o200k_base": "o200k", "cl100k_base": "gpt4"}
 LOOK_CHARACTERS = 16 * 2**20
 LARGEST_GROWTH_BYTES = 192 * 2**20
 PAGE_BYTES = 4096
-# One token in both vocabularies.
 _BETWEEN = b" \n"
 
 
@@ -60,24 +59,24 @@ class _Tokenizer:
     def count_all(self, texts: JoinedTexts) -> numpy.ndarray:
         """Count all texts in one run.
 
-        A blank and a line break stand between two texts. Before they look for tokens, both vocabularies
-        split off blanks before a line break with it, so that a text which begins and ends with something
-        else has the tokens that it has alone. The others are counted alone.
+        A blank and a line break stand between two texts. Before they look for tokens, both vocabularies cut
+        a text into words, and all blanks up to a line break belong together. So a text has the tokens that
+        it has alone, if it begins with at most one blank and ends with none; one at its end is one token.
+        The others are counted alone.
         """
         self._forget(len(texts.data))
         if not texts.texts or texts.holds_separators or texts.longest() > LONGEST_PIECE:
             return _count_each(texts.texts, self.encoding)
         tokens = self.encode(texts.data.replace(b"\x00", _BETWEEN))
-        # Behind which byte each token ends; up to the end of a text end its tokens and all before.
+        # Behind which byte each token ends; a text has the tokens that end in it.
         token_ends = numpy.cumsum(self.token_bytes.take(tokens), dtype=numpy.int32)
-        ends = texts.ends + (len(_BETWEEN) - 1) * numpy.arange(len(texts))
-        until = numpy.searchsorted(token_ends, ends.astype(numpy.int32), side="right")
-        counts = until.copy()
-        counts[1:] -= until[:-1] + 1
-        alone = texts.with_blank_edges()
-        # Nor is it known where a text behind such a one begins.
-        alone[1:] |= alone[:-1]
-        for number in numpy.flatnonzero(alone).tolist():
+        edges = texts.edges()
+        shift = (len(_BETWEEN) - 1) * numpy.arange(len(texts))
+        bounds = numpy.empty(2 * len(texts), numpy.int32)
+        bounds[::2], bounds[1::2] = texts.starts + shift, texts.ends + shift - edges.blank_behind
+        until = numpy.searchsorted(token_ends, bounds, side="right")
+        counts = until[1::2] - until[::2] + edges.blank_behind
+        for number in numpy.flatnonzero(edges.unclear).tolist():
             counts[number] = len(self.encode(texts.text_data(number)))
         return counts
 
@@ -107,10 +106,7 @@ def _load(encoding: str) -> tuple[Callable[[bytes], Any], numpy.ndarray]:
         path = Path(folder) / f"{encoding}.tiktoken"
         path.write_bytes(ranks)
         tokenizer = Tokenizer.from_tiktoken(path, pretokenizer=SPLITTERS[encoding], special_tokens={})
-    encode = tokenizer.backend.encode
-    if len(encode(_BETWEEN)) != 1:
-        raise ValueError("another kind of table")
-    return encode, _token_bytes(ranks)
+    return tokenizer.backend.encode, _token_bytes(ranks)
 
 
 def _token_bytes(ranks: bytes) -> numpy.ndarray:

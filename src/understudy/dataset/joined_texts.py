@@ -1,11 +1,12 @@
 """Joined texts: many texts as one run of bytes, to be searched and counted at the speed of memory."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy
 
-__all__ = ["JoinedTexts"]
+__all__ = ["Edges", "JoinedTexts"]
 
 SEPARATOR = "\x00"
 _BLANK, _LAST_ASCII = ord(" "), 0x7F
@@ -58,15 +59,38 @@ class JoinedTexts:
         possible = (self.starts == self.ends) | (last <= _BLANK) | (last > _LAST_ASCII)
         return [n for n in numpy.flatnonzero(possible).tolist() if not self.texts[n].strip()]
 
-    def with_blank_edges(self) -> numpy.ndarray:
-        """Which texts are empty, or begin or end with a blank or control character."""
+    def edges(self) -> "Edges":
+        """How each text begins and ends."""
         letters = numpy.frombuffer(self.data, numpy.uint8)
         first, last = letters[self.starts], letters[self.ends - 1]
-        blank = (first <= _BLANK) | (last <= _BLANK)
-        for number in numpy.flatnonzero(~blank & ((first > _LAST_ASCII) | (last > _LAST_ASCII))).tolist():
-            text = self.texts[number]
-            blank[number] = text[0].isspace() or text[-1].isspace()
-        return blank
+        unclear = (first <= _BLANK) | (last <= _BLANK)
+        blank_behind = numpy.zeros(len(self), bool)
+        if unclear.any():
+            # One blank is clear where an ordinary letter stands beside it.
+            second = letters[numpy.minimum(self.starts + 1, len(letters) - 1)]
+            before = letters[numpy.maximum(self.ends - 2, 0)]
+            in_front = (first == _BLANK) & (second > _BLANK) & (second <= _LAST_ASCII)
+            blank_behind = (last == _BLANK) & (before > _BLANK) & (before <= _LAST_ASCII)
+            unclear = ((first <= _BLANK) & ~in_front) | ((last <= _BLANK) & ~blank_behind)
+            blank_behind &= ~unclear
+        for number in numpy.flatnonzero((first > _LAST_ASCII) | (last > _LAST_ASCII)).tolist():
+            if text := self.texts[number]:
+                unclear[number] |= (not text[0].isascii() and text[0].isspace()) or (
+                    not text[-1].isascii() and text[-1].isspace()
+                )
+        return Edges(unclear, blank_behind)
+
+
+@dataclass(frozen=True)
+class Edges:
+    """How each of some texts begins and ends.
+
+    unclear: Empty, or with several blanks, or another one than ``" "``, at an edge. blank_behind: Of the
+    others, which end with a blank.
+    """
+
+    unclear: numpy.ndarray
+    blank_behind: numpy.ndarray
 
 
 def _join(texts: Sequence[str]) -> tuple[bytes, numpy.ndarray]:
