@@ -78,6 +78,47 @@ def test_a_plan_is_carried_out_reviewed_and_then_current(tmp_path):
     assert "## Dropped" in review
 
 
+def test_replies_that_begin_alike_are_repaired_and_dropped_with_the_reason(tmp_path):
+    """Told why, the teacher begins otherwise in half of the talks, and never in the other half."""
+    folder = planned_folder(tmp_path, 12)
+    good, asked = answering(folder), []
+
+    def answer(request):
+        system = request["messages"][0]["content"]
+        asked.append(system)
+        said = good(request)
+        if "Begin with other words" in system and len(request["messages"][-1]["content"]) % 2:
+            return said
+        return f"Marmalade pancakes, {said}"
+
+    provider = Provider(answer)
+    with provider.running():
+        report = carried_out(folder, provider)
+
+    assert any("because it begins like an earlier reply. Begin with other words" in text for text in asked)
+    assert report.record.refused["begins like an earlier reply"] > 0
+    for dialogue in load_dialogues(folder.dialogues):
+        replies = [m.content for m in dialogue.messages if m.role == "assistant"]
+        assert sum(reply.startswith("Marmalade pancakes") for reply in replies) <= 1
+    review = (folder.root / "review.md").read_text(encoding="utf-8")
+    dropped, _, rest = review.partition("## Repaired")
+    assert "~~ begins like an earlier reply" in dropped.partition("## Dropped")[2]
+    assert "~~ begins like an earlier reply" in rest.partition("## Kept")[0]
+
+
+def test_a_miniature_without_a_plan_may_begin_alike(tmp_path):
+    """It is told no reasons; where a plan says what is wanted, the plan counts."""
+    folder = planned_folder(tmp_path, 12)
+    local = resolve_provider("http://127.0.0.1:9/v1", allow_paid=True)
+    for model, written, most in (
+        ("understudy/mini-star", None, 0),
+        ("star", None, 1),
+        ("understudy/mini-star", load_plan(folder), 1),
+    ):
+        found = plan_teaching(folder, local, model, written=written)
+        assert found.rules.same_openings == most
+
+
 def test_killed_three_times_and_nothing_is_paid_twice(tmp_path):
     folder = planned_folder(tmp_path, 40)
     provider = Provider(answering(folder), latency_seconds=0.05)

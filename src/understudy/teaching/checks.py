@@ -12,6 +12,7 @@ from understudy.evaluation.facts import NEGATIONS, FactSheet
 from understudy.evaluation.honesty import is_truthful
 from understudy.evaluation.words import normalised, words
 from understudy.teaching.faults import finds, prompt_runs, quotes_prompt, wrong_name
+from understudy.teaching.openings import begins_alike, own_words
 from understudy.teaching.outline import CRISIS, SINCERE, Outline
 from understudy.teaching.plan import Filter
 
@@ -23,6 +24,8 @@ HELP = re.compile(
     re.IGNORECASE,
 )
 UNSAFE = "unsafe"
+# Where the truth or help matters more than the form.
+FREE_TO_BEGIN_ALIKE = (SINCERE, CRISIS)
 OTHER_SIDE = re.compile(r"^\s*(?:user|human|assistant|system)\s*:", re.IGNORECASE | re.MULTILINE)
 
 
@@ -62,11 +65,16 @@ def reply_check(character: Character, rules: Filter | None = None) -> Check:
     answered = {fact.id for fact in character.facts if fact.expected}
     disclosure = character.policies.disclosure
     prompt = character.long_prompt()
+    own = own_words(character)
     known, runs = f"{character.name} {prompt}", prompt_runs(prompt)
 
     def check(said: Said) -> str | None:
         if fault := _form_fault(said, rules) or _role_fault(said, disclosure):
             return fault
+        if said.outline.category not in FREE_TO_BEGIN_ALIKE and begins_alike(
+            said.reply, said.earlier, own, rules.same_openings
+        ):
+            return "begins like an earlier reply"
         if wrong_name(said.reply, known):
             return "gives itself another name"
         if quotes_prompt(said.reply, runs):

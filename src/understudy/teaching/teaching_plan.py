@@ -28,7 +28,7 @@ __all__ = ["Company", "TeachingPlan", "compose_outlines", "plan_teaching"]
 
 COMPOSED = 300
 # Raised when the checks change, so that dialogues that passed the old ones are written anew.
-CHECKS = 3
+CHECKS = 4
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,9 @@ def plan_teaching(
     record = load_record(folder)
     now = file_hash(folder.dialogues)
     is_own = record is not None and now == record.output
-    rules, played = (written.filter if written else Filter()), False
+    # Without a reason, a miniature begins the next reply as the last: most of a talk would be lost.
+    usual = Filter() if settings.tells_reason else Filter(same_openings=0)
+    rules, played = (written.filter if written else usual), False
     if written is not None:
         played = written.user.played_by == "teacher" or (
             written.user.played_by == "auto" and can_play_user(model)
