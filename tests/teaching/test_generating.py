@@ -7,20 +7,23 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from understudy.client.connection import connect_async
 from understudy.client.provider import resolve_provider
+from understudy.dataset import count_text_tokens
 from understudy.dialogue import load_dialogues
 from understudy.errors import ProviderError
 from understudy.teaching import Company, draft_plan, load_plan, plan_path, plan_teaching, save_plan, teach
 from understudy.teaching import usual_settings as settings_for
 from understudy.teaching.batching import BatchConnection
-from understudy.teaching.budget import Rate
+from understudy.teaching.budget import Rate, find_rate
 from understudy.teaching.pacing import PatientConnection
 from understudy.teaching.plan import Filter, User
 from understudy.teaching.teacher import in_good_order
+from understudy.teaching.teaching import foresee_teaching
 
 from .provider import Provider
 from .star import Star, ophelia
@@ -221,6 +224,33 @@ def test_what_a_judge_refuses_is_written_anew_with_the_reason_and_dropped(tmp_pa
     told = [json.loads(r) for r in provider.bill if "judge gave 2: too plain" in r]
     assert any("refused" in r["messages"][0]["content"] for r in told)
     assert "judge gave 2: too plain" in (folder.root / "review.md").read_text(encoding="utf-8")
+
+
+def test_the_judge_is_in_the_cost_that_is_foreseen(tmp_path):
+    folder = planned_folder(tmp_path, 12)
+    provider = Provider(answering(folder))
+    with provider.running():
+        whose = resolve_provider(provider.base_url, allow_paid=True)
+        company = Company(judge="gpt-4.1-mini", rate=Rate(1.0, 2.0, "--price"))
+        planned = [
+            plan_teaching(folder, whose, "star", written=load_plan(folder), company=one)
+            for one in (Company(rate=company.rate), company)
+        ]
+        alone, judged = map(foresee_teaching, planned)
+        carried_out(folder, provider, company=Company(judge="gpt-4.1-mini"))
+    asked = [json.loads(r) for r, times in provider.bill.items() for _ in range(times)]
+    graded = [r for r in asked if "You judge a conversation" in r["messages"][0]["content"]]
+    tokens = sum(count_text_tokens(m["content"]) for r in graded[:12] for m in r["messages"])
+
+    assert judged.requests - alone.requests == 12 <= len(graded)
+    assert tokens < judged.prompt_tokens - alone.prompt_tokens < 6 * tokens
+    assert judged.reply_tokens - alone.reply_tokens == 12 * 200
+    price = find_rate("gpt-4.1-mini")
+    more = price.usd(judged.prompt_tokens - alone.prompt_tokens, 12 * 200)
+    assert judged.usd == pytest.approx(alone.usd + more)
+    unknown = replace(planned[1], company=replace(company, judge="who-knows"))
+    assert foresee_teaching(unknown).usd is None
+    assert "the price of who-knows is not known" in str(foresee_teaching(unknown))
 
 
 def test_batches_are_found_again(tmp_path):
