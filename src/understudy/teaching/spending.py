@@ -93,7 +93,7 @@ def with_judge(
     if usd is not None and rate is not None:
         usd += rate.usd(prompt_tokens, reply_tokens)
         priced = priced if rate.source in priced else f"{priced}; {rate.source}"
-    elif paid or usd is not None:
+    elif rate is None and (paid or usd is not None):
         usd, priced = None, f"the price of {judge.model} is not known here; look at the provider's price page"
     return replace(
         cost,
