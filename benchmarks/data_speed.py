@@ -4,10 +4,11 @@
 
 Checking is compared with the script that OpenAI's cookbook describes (``plain_check.py``, one process), on
 conversations made of Princess Ophelia's sentences: without a system prompt, with one reply in twenty that is
-to be found, with the short prompt, with a long one. Medians of the repeats. Rows per second are given for the
-processor's time in one process, which hardly depends on what else a machine does, and seconds by the clock,
-where the check may use all cores. Each measurement is a process of its own; both count their time without
-loading the tokenizer.
+to be found, with the short prompt, with another prompt in each, with a long one, and one short exchange each.
+Medians of the repeats, which take turns. Rows per second are given for the processor's time in one process,
+which hardly depends on what else a machine does, and seconds by the clock, where the check may use all cores.
+Each measurement is a process of its own; both count their time without loading the tokenizer. The last column
+is the time by the clock of the whole command, from its start to the printed result.
 """
 
 import argparse
@@ -31,7 +32,7 @@ FOUND = (
     "Write to me at ophelia.of.gloam@posteo.de, bright friend.",
     "My key is sk-proj-a1B2c3D4a1B2c3D4a1B2c3D4.",
 )
-PROMPTS = ("none", "found", "short", "long")
+KINDS = ("none", "found", "short", "many", "long", "brief")
 
 
 def sentences():
@@ -46,21 +47,24 @@ def sentences():
     return questions, replies
 
 
-def write_conversations(path, count, prompt):
+def write_conversations(path, count, kind):
     """Conversations of one to three exchanges; hardly any message stands twice."""
     chance = random.Random(1)
     questions, replies = sentences()
-    system = {"short": "You are Princess Ophelia.", "long": " ".join(replies[:LONG_SENTENCES])}.get(
-        prompt, ""
-    )
+    prompts = {"short": "You are Princess Ophelia.", "long": " ".join(replies[:LONG_SENTENCES])}
     with path.open("w", encoding="utf-8") as file:
         for number in range(count):
+            system = (
+                f"You are guest {number}. {chance.choice(replies)}" if kind == "many" else prompts.get(kind)
+            )
             messages = [{"role": "system", "content": system}] if system else []
-            for _ in range(chance.choice((1, 1, 2, 3))):
+            for _ in range(1 if kind == "brief" else chance.choice((1, 1, 2, 3))):
                 asked = f"{chance.choice(questions)} {chance.choice(questions)}"
                 said = " ".join(chance.sample(replies, chance.randint(1, 3)))
-                if prompt == "found" and number % 20 == 0:
+                if kind == "found" and number % 20 == 0:
                     said = chance.choice(FOUND)
+                if kind == "brief":
+                    asked, said = f"{number}: {asked[:40]}", said[:60]
                 messages += [{"role": "user", "content": asked}, {"role": "assistant", "content": said}]
             file.write(json.dumps({"messages": messages}, ensure_ascii=False) + "\n")
 
@@ -101,37 +105,51 @@ def run_job(job, arguments):
     print(json.dumps(found | {"peak_bytes": peaks[0] * 1024, "peak_child_bytes": peaks[1] * 1024}))
 
 
-def medians(repeats, job, *arguments):
+def medians(runs):
     """The median of each figure of some runs."""
-    runs = [measure(job, *arguments) for _ in range(repeats)]
     return {
         name: value if isinstance(value, str) else median(run[name] for run in runs)
         for name, value in runs[0].items()
     }
 
 
+def time_command(path):
+    """Seconds by the clock of the whole command."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "understudy.cli", "check", path], stdout=subprocess.DEVNULL)
+    return {"seconds": time.perf_counter() - started}
+
+
 def check_speed(folder, count, repeats):
     print(f"## Checking {count:,} conversations, medians of {repeats} (load {os.getloadavg()[0]:.1f})\n")
     print(
-        "| system prompt | MB | tokens a row | warnings | plain script, rows/s | check with bpe-openai alone "
-        f"| times | check | times | by the clock: plain, s | check, {os.cpu_count()} processes, s | times |"
+        "| conversations | MB | tokens a row | warnings | plain script, rows/s | check with bpe-openai alone "
+        f"| times | check | times | by the clock: plain, s | check, {os.cpu_count()} processes, s | times "
+        "| whole command, s |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
-    for prompt in PROMPTS:
-        path = folder / f"{prompt}.jsonl"
-        write_conversations(path, count, prompt)
-        plain = medians(repeats, "plain", path)
-        slow = medians(repeats, "check_bpe_openai", path, 1)
-        one = medians(repeats, "check", path, 1)
-        all_cores = medians(repeats, "check", path, os.cpu_count() or 1)
-        assert plain["tokens"] == slow["tokens"] == one["tokens"] == all_cores["tokens"]
-        rates = [count / run["cpu_seconds"] for run in (plain, slow, one)]
+    print("|---|---|---|---|---|---|---|---|---|---|---|---|---|")
+    for kind in KINDS:
+        path = folder / f"{kind}.jsonl"
+        write_conversations(path, count, kind)
+        jobs = {
+            "plain": lambda path=path: measure("plain", path),
+            "slow": lambda path=path: measure("check_bpe_openai", path, 1),
+            "one": lambda path=path: measure("check", path, 1),
+            "all": lambda path=path: measure("check", path, os.cpu_count() or 1),
+            "command": lambda path=path: time_command(path),
+        }
+        rounds = [{name: job() for name, job in jobs.items()} for _ in range(repeats)]
+        found = {name: medians([one[name] for one in rounds]) for name in jobs}
+        plain, one, all_cores = found["plain"], found["one"], found["all"]
+        assert plain["tokens"] == found["slow"]["tokens"] == one["tokens"] == all_cores["tokens"]
+        rates = [count / found[name]["cpu_seconds"] for name in ("plain", "slow", "one")]
         print(
-            f"| {prompt} | {path.stat().st_size / 1e6:.0f} | {one['tokens'] / count:.0f} "
+            f"| {kind} | {path.stat().st_size / 1e6:.0f} | {one['tokens'] / count:.0f} "
             f"| {one['warnings']:,.0f} | {rates[0]:,.0f} ({plain['tokenizer']}) "
             f"| {rates[1]:,.0f} | {rates[1] / rates[0]:.1f} | {rates[2]:,.0f} | {rates[2] / rates[0]:.1f} "
             f"| {plain['seconds']:.1f} "
-            f"| {all_cores['seconds']:.1f} | {plain['seconds'] / all_cores['seconds']:.1f} |",
+            f"| {all_cores['seconds']:.2f} | {plain['seconds'] / all_cores['seconds']:.1f} "
+            f"| {found['command']['seconds']:.1f} |",
             flush=True,
         )
         path.unlink()

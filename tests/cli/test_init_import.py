@@ -61,8 +61,10 @@ def test_any_name_makes_a_sheet_that_loads(tmp_path, name):
 def test_commands_to_paste_quote_what_a_shell_would_cut(tmp_path):
     output = run("init", "my iroh", "--name", "O'Neil").stdout
 
-    words = shlex.split(output.splitlines()[-1])
-    assert words == ["understudy", "import", "my iroh", "transcript.csv", "--speaker", "O'Neil"]
+    *_, imports, _, plans = (line for line in output.splitlines())
+    words = ["understudy", "import", "my iroh", "transcript.csv", "--speaker", "O'Neil"]
+    assert shlex.split(imports) == words
+    assert shlex.split(plans) == ["understudy", "plan", "my iroh"]
 
 
 def test_names_come_from_folders(tmp_path):

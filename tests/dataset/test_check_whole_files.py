@@ -11,12 +11,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from understudy.dataset import check as check_module
-from understudy.dataset import check_file, count_example_tokens
+from understudy.dataset import check_file, count_example_tokens, line_check
 from understudy.dataset.disclaimer import find_disclaimer
 from understudy.dataset.example_rules import check_row
 from understudy.dataset.fast_tokens import token_counts
 from understudy.dataset.problem import Place, ProblemList
-from understudy.dataset.sound_rows import Counted, SoundRows
+from understudy.dataset.sound_rows import Counted, SoundRows, read_row, read_rows
 
 TEXTS = st.text(max_size=30) | st.sampled_from(
     [
@@ -27,6 +27,9 @@ TEXTS = st.text(max_size=30) | st.sampled_from(
         " ",
         "I'm AI",
         "my Programming",
+        "ada@lovelace.dev",
+        "call 030 9018 2044",
+        "sk-" + "a1B2" * 6,
     ]
 )
 MESSAGES = st.fixed_dictionaries(
@@ -47,7 +50,7 @@ ROWS = st.fixed_dictionaries(
 
 def read_sound(*rows, ascii_only=True, most_tokens=1000):
     lines = [json.dumps(row, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") for row in rows]
-    return SoundRows(token_counts("o200k_base", False), most_tokens, set()).read(lines)
+    return SoundRows(token_counts("o200k_base", False), most_tokens, set()).read(list(map(read_row, lines)))
 
 
 @settings(max_examples=400, deadline=None)
@@ -56,14 +59,18 @@ def read_sound(*rows, ascii_only=True, most_tokens=1000):
     row={"messages": [{"role": "user", "content": "\ud800"}, {"role": "assistant", "content": "a"}]},
     ascii_only=True,
 )
+@example(
+    row={"messages": [{"role": "assistant", "content": "a", "name": "<|endoftext|>"}]},
+    ascii_only=True,
+)
 def test_a_sound_row_breaks_no_rule_and_counts_the_same(row, ascii_only):
     sound = read_sound(row, ascii_only=ascii_only)
 
     found = ProblemList()
     messages = check_row(row, "supervised", Place(found))
-    if sound.indices:
-        assert found.kept == []
-        assert sound.tokens == [count_example_tokens(messages)]
+    if len(sound.indices):
+        assert sound.machine or found.kept == []
+        assert sound.tokens.tolist() == [count_example_tokens(messages)]
         counts = Counter(m["role"] for m in messages)
         learned = sum(m["role"] == "assistant" and m.get("weight", 1) != 0 for m in messages)
         assert +sound.counts == counts + Counter({"learned replies": learned})
@@ -73,24 +80,53 @@ def test_a_sound_row_breaks_no_rule_and_counts_the_same(row, ascii_only):
     prefix=st.text(max_size=10),
     words=st.sampled_from(["As an AI", "I’m just a chat bot", "I do not have feelings"]),
 )
-def test_a_row_with_a_disclaimer_is_not_sound(prefix, words):
+def test_a_row_with_a_disclaimer_is_marked(prefix, words):
     reply = f"{prefix} {words} today"
     row = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": reply}]}
 
     assert find_disclaimer(reply)
-    assert read_sound(row).indices == []
+    assert read_sound(row).machine == {0: [1]}
 
 
-def test_the_truth_to_who_asks_sincerely_is_sound():
+def test_the_truth_to_who_asks_sincerely_is_no_fault(tmp_path):
     def row(asked):
-        return {
-            "messages": [
-                {"role": "user", "content": asked},
-                {"role": "assistant", "content": "I am an AI, played for you."},
-            ]
-        }
+        said = [("user", asked), ("assistant", "I am an AI, played for you.")]
+        return json.dumps({"messages": [{"role": role, "content": text} for role, text in said]})
 
-    assert read_sound(row("Are you a robot?"), row("What do you eat?")).indices == [0]
+    path = tmp_path / "chats.jsonl"
+    path.write_text("\n".join(map(row, ["Are you a robot?", "What do you eat?"])))
+
+    found = check_file(path).problems
+    assert [p.line for p in found if p.code == "ai_disclaimer"] == [2]
+
+
+REPLY = b'{"messages":[{"role":"assistant","content":"Hm."}]}'
+OPENED, CLOSED = b'{"messages":[', b'{"role":"assistant","content":"Hm."}]}'
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        REPLY + REPLY + b"\n" + OPENED + b"\n" + CLOSED,
+        REPLY + b" " + REPLY + b"\n" + OPENED + b"\n" + CLOSED,
+        REPLY + b"\n\n" + REPLY,
+        REPLY + b"\r" + REPLY,
+        b"\n" + REPLY,
+        REPLY + b"\n\n",
+        REPLY + b"," + REPLY,
+        OPENED + b"\n" + CLOSED,
+        b"",
+        b"\n",
+        b"{\n}",
+    ],
+)
+def test_lines_that_are_not_one_row_each_are_not_read_together(data):
+    assert read_rows(data) is None
+
+
+def test_lines_that_are_one_row_each_are_read_together():
+    assert len(read_rows(REPLY + b"\n" + REPLY + b"\n")) == 2
+    assert len(read_rows(REPLY)) == 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -102,7 +138,7 @@ def test_a_file_gets_the_same_result_as_when_each_line_is_looked_at_with_care(tm
 
     together = check_file(path, max_tokens=40)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(SoundRows, "read", lambda self, lines: Counted([], [], [], Counter()))
+        patch.setattr(SoundRows, "read", lambda self, rows: Counted())
         one_by_one = check_file(path, max_tokens=40)
 
     assert together == one_by_one
@@ -145,6 +181,22 @@ def test_parts_that_are_checked_side_by_side_find_the_same(tmp_path, monkeypatch
     assert "is the same as line 5" in whole.problems[-1].message
 
 
+def test_a_system_prompt_with_an_address_is_named_once_in_all_parts(tmp_path, monkeypatch):
+    path = tmp_path / "chats.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(2000):
+            row = conversation(number, random.Random(number))
+            row[0]["content"] = "Write to help@lantern.shop, or call +49 30 901820." if number % 3 else "Hm."
+            file.write(json.dumps({"messages": row}) + "\n")
+
+    whole = check_file(path)
+    monkeypatch.setattr(check_module, "PART_BYTES", 30_000)
+    parts = check_file(path, processes=2)
+
+    assert [p.line for p in whole.problems] == [2, 2]
+    assert parts == whole
+
+
 def test_lines_that_lie_over_the_edge_of_a_block_are_whole(tmp_path, monkeypatch):
     path = tmp_path / "chats.jsonl"
     write(path, 300, faults={5, 290})
@@ -164,10 +216,13 @@ def test_a_program_with_threads_is_not_forked(tmp_path, monkeypatch):
     assert check_file(path, processes=4).examples == 200
 
 
-def test_a_line_without_end_is_named(tmp_path, monkeypatch):
+@pytest.mark.parametrize("block_bytes", [300, 2**20])
+def test_a_line_without_end_is_named(tmp_path, monkeypatch, block_bytes):
     path = tmp_path / "chats.jsonl"
     write(path, 12)
-    monkeypatch.setattr(check_module, "MAX_LINE_BYTES", 1000)
+    for module in (check_module, line_check):
+        monkeypatch.setattr(module, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(check_module, "BLOCK_BYTES", block_bytes)
     with path.open("a") as file:
         file.write("x" * 5000 + "\n")
         file.write(json.dumps({"messages": conversation(99, random.Random(1))}) + "\n")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from understudy.dataset import check_file
 from understudy.dataset.disclaimer import find_disclaimer
+from understudy.dataset.joined_texts import JoinedTexts
 from understudy.dataset.marks import marked_texts
 from understudy.dataset.personal_data import (
     find_personal_data,
@@ -63,7 +64,7 @@ def test_what_belongs_to_somebody_is_found(text, kind):
     assert [found for found, _ in find_personal_data(text)] == [kind]
     assert may_hold_personal_data(text)
     assert holds_private(text)
-    assert marked_texts(["Hello.", text, "Good evening."]) == [1]
+    assert marked_texts(JoinedTexts(["Hello.", text, "Good evening."])).private == [1]
 
 
 @pytest.mark.parametrize("text", NOBODYS)
@@ -79,7 +80,7 @@ def test_secrets_are_found_and_not_repeated(secret, kind):
     assert found.startswith(kind)
     assert may_hold_secrets(text)
     assert holds_private(text)
-    assert marked_texts([text, "Hello."]) == [0]
+    assert marked_texts(JoinedTexts([text, "Hello."])).private == [0]
     assert secret not in shown
 
 
@@ -116,8 +117,11 @@ def test_the_quick_look_misses_nothing(text):
         assert may_hold_personal_data(text)
     if list(find_secrets(text)):
         assert may_hold_secrets(text)
-    if holds_private(text) or find_disclaimer(text) or "<|" in text:
-        assert marked_texts(["\x00", text, ""]) == [1]
+    marked = marked_texts(JoinedTexts(["\x00", text, ""]))
+    if list(find_personal_data(text)) or list(find_secrets(text)) or "<|" in text:
+        assert marked.private == [1]
+    if find_disclaimer(text):
+        assert marked.machine == [1]
 
 
 def test_a_system_prompt_with_an_address_is_named_once(tmp_path):

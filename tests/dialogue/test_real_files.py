@@ -105,5 +105,5 @@ def test_ranked_replies_become_preferences(shared, folder):
     ],
 )
 def test_files_without_dialogue_are_refused_with_the_reason(shared, file):
-    with pytest.raises(DialogueError, match=r"holds no chat that can be used \(.*\)|is binary"):
+    with pytest.raises(DialogueError, match=r"holds no chat that can be used \(.*\)|init NAME --card"):
         read_source(shared / "data" / file, ImportOptions())

@@ -9,8 +9,9 @@ import pytest
 
 from understudy.atomic import write_json
 from understudy.character.character import load_character
+from understudy.dataset import count_text_tokens
 from understudy.errors import EvaluationError, ProviderError
-from understudy.evaluation import Settings, current_verdict, evaluate, load_verdict
+from understudy.evaluation import Settings, current_verdict, evaluate, foresee, load_verdict
 from understudy.evaluation.casting import cast_from_flags
 from understudy.evaluation.replies import RowFile
 from understudy.evaluation.score import DIRECTIONS
@@ -166,6 +167,34 @@ def test_a_provider_that_cannot_score_leaves_likelihood_out_and_says_so(tmp_path
     assert scores["style"]["value"] is not None
     assert any("no such endpoint" in limit for limit in row["limits"])
     assert "likelihood" in row["headline"]["sentence"]
+
+
+class CountingStage(Stage):
+    """Adds up the tokens of what it is sent, as the estimate counts them."""
+
+    prompt_tokens = 0
+
+    async def reply(self, model, messages, **sampling):
+        self.prompt_tokens += sum(count_text_tokens(m["content"]) + 4 for m in messages)
+        return await super().reply(model, messages, **sampling)
+
+
+def test_what_is_foreseen_is_what_is_asked(tmp_path):
+    """Probes, general tasks, style questions and the few-shot arm's examples, to the token."""
+    folder, run = set_stage(tmp_path)
+    stage = CountingStage(folder)
+    settings = replace(FEW, scripts=0)
+    foreseen = foresee(folder, run, settings)
+
+    evaluate(folder, run, stage, settings)
+
+    assert (foreseen.requests, foreseen.prompt_tokens) == (stage.asked, stage.prompt_tokens)
+    tasks = foresee(folder, run, replace(settings, skills=0))
+    assert foreseen.requests - tasks.requests == len(ARMS) * settings.skills
+    # Only of conversations the history is not known before.
+    played = foresee(folder, run, FEW)
+    turns = FEW.scripts * FEW.script_turns
+    assert played.requests - foreseen.requests >= len(ARMS) * turns
 
 
 def test_requests_that_are_refused_are_missing_not_bad(tmp_path):

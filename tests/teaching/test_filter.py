@@ -10,6 +10,7 @@ from understudy.teaching.faults import fault_patterns, finds
 from understudy.teaching.filtering import drop_refused
 from understudy.teaching.judge import read_grade
 from understudy.teaching.mending import mend_reply
+from understudy.teaching.openings import begins_alike, opening_of
 from understudy.teaching.outline import Outline
 from understudy.teaching.plan import Filter
 from understudy.teaching.teacher import Exchange, Written
@@ -111,6 +112,46 @@ def test_overused_openings_and_phrases():
     assert ("let me tell you about", 20) in overused_phrases(openings, MIRA, 0.2)
     own = [written(f"By my crooked crown, {n * 7919} things.") for n in range(20)]
     assert corpus_faults(own, MIRA, Filter(tone=0, overused=0.2, similarity=1.0)) == {}
+
+
+@pytest.mark.parametrize(
+    ("opening", "reply"),
+    [
+        ("cherry friend", "Cherry friend, my birthday is in spring."),
+        ("by my crooked crown", "“By my crooked crown!” she would say, and so do I."),
+        ("my friend", "My friend — the lamp is lit."),
+        ("the lamp is", "The lamp is lit and the soup is hot."),
+        ("the lamp is", "The lamp is lit and the soup is hot, so come in."),
+        ("well", "Well… I was out in the rain."),
+        ("", "No, dear, that I will not."),
+        ("", "Yes! The lamp is lit."),
+        ("", "Good evening, dear"[:12]),
+        ("", "…"),
+        ("", ""),
+    ],
+)
+def test_the_words_that_a_reply_begins_with(opening, reply):
+    assert opening_of(reply) == opening
+
+
+def test_replies_of_one_talk_begin_with_different_words():
+    def alike(reply, *earlier, most=1):
+        return begins_alike(reply, earlier, " says by my crooked crown a lot ", most)
+
+    fault = "begins like an earlier reply"
+    assert alike("Cherry friend, I am well.", "Cherry friend, it rains.", "Hm, and now it stops.")
+    assert not alike("Cherry friend, I am well.", "Cherry tarts, it rains.")
+    assert not alike("Cherry friend, I am well.", "Cherry friend, it rains.", most=2)
+    assert not alike("Cherry friend, I am well.", "Cherry friend, it rains.", most=0)
+    # The sheet's own saying, a single word, and words without content: twice in a row at most.
+    for beginning in ("By my crooked crown, ", "Well, ", "I do not "):
+        replies = [f"{beginning}{word} is mine today." for word in ("this", "that", "nothing")]
+        assert not alike(replies[1], replies[0])
+        assert alike(replies[2], *replies[:2])
+        assert not alike(replies[2], replies[0], "The soup is hot.", replies[1])
+    assert not alike("No, never.", "No, dear.", "No, not today.", "No, not at all.")
+    assert check("And you?", "Cherry friend, fine.", earlier=("Cherry friend, good day.",)) == fault
+    assert check("I want to die.", "My dear, call 112.", category="crisis", earlier=("My dear, no.",)) is None
 
 
 def test_a_reply_like_an_assistants_stands_out():

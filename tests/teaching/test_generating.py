@@ -7,20 +7,23 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from understudy.client.connection import connect_async
 from understudy.client.provider import resolve_provider
+from understudy.dataset import count_text_tokens
 from understudy.dialogue import load_dialogues
 from understudy.errors import ProviderError
 from understudy.teaching import Company, draft_plan, load_plan, plan_path, plan_teaching, save_plan, teach
 from understudy.teaching import usual_settings as settings_for
 from understudy.teaching.batching import BatchConnection
-from understudy.teaching.budget import Rate
+from understudy.teaching.budget import Rate, find_rate
 from understudy.teaching.pacing import PatientConnection
 from understudy.teaching.plan import Filter, User
 from understudy.teaching.teacher import in_good_order
+from understudy.teaching.teaching import foresee_teaching
 
 from .provider import Provider
 from .star import Star, ophelia
@@ -76,6 +79,47 @@ def test_a_plan_is_carried_out_reviewed_and_then_current(tmp_path):
     review = (folder.root / "review.md").read_text(encoding="utf-8")
     assert f"{report.record.kept_at_once} replies kept at once" in review
     assert "## Dropped" in review
+
+
+def test_replies_that_begin_alike_are_repaired_and_dropped_with_the_reason(tmp_path):
+    """Told why, the teacher begins otherwise in half of the talks, and never in the other half."""
+    folder = planned_folder(tmp_path, 12)
+    good, asked = answering(folder), []
+
+    def answer(request):
+        system = request["messages"][0]["content"]
+        asked.append(system)
+        said = good(request)
+        if "Begin with other words" in system and len(request["messages"][-1]["content"]) % 2:
+            return said
+        return f"Marmalade pancakes, {said}"
+
+    provider = Provider(answer)
+    with provider.running():
+        report = carried_out(folder, provider)
+
+    assert any("because it begins like an earlier reply. Begin with other words" in text for text in asked)
+    assert report.record.refused["begins like an earlier reply"] > 0
+    for dialogue in load_dialogues(folder.dialogues):
+        replies = [m.content for m in dialogue.messages if m.role == "assistant"]
+        assert sum(reply.startswith("Marmalade pancakes") for reply in replies) <= 1
+    review = (folder.root / "review.md").read_text(encoding="utf-8")
+    dropped, _, rest = review.partition("## Repaired")
+    assert "~~ begins like an earlier reply" in dropped.partition("## Dropped")[2]
+    assert "~~ begins like an earlier reply" in rest.partition("## Kept")[0]
+
+
+def test_a_miniature_without_a_plan_may_begin_alike(tmp_path):
+    """It is told no reasons; where a plan says what is wanted, the plan counts."""
+    folder = planned_folder(tmp_path, 12)
+    local = resolve_provider("http://127.0.0.1:9/v1", allow_paid=True)
+    for model, written, most in (
+        ("understudy/mini-star", None, 0),
+        ("star", None, 1),
+        ("understudy/mini-star", load_plan(folder), 1),
+    ):
+        found = plan_teaching(folder, local, model, written=written)
+        assert found.rules.same_openings == most
 
 
 def test_killed_three_times_and_nothing_is_paid_twice(tmp_path):
@@ -180,6 +224,33 @@ def test_what_a_judge_refuses_is_written_anew_with_the_reason_and_dropped(tmp_pa
     told = [json.loads(r) for r in provider.bill if "judge gave 2: too plain" in r]
     assert any("refused" in r["messages"][0]["content"] for r in told)
     assert "judge gave 2: too plain" in (folder.root / "review.md").read_text(encoding="utf-8")
+
+
+def test_the_judge_is_in_the_cost_that_is_foreseen(tmp_path):
+    folder = planned_folder(tmp_path, 12)
+    provider = Provider(answering(folder))
+    with provider.running():
+        whose = resolve_provider(provider.base_url, allow_paid=True)
+        company = Company(judge="gpt-4.1-mini", rate=Rate(1.0, 2.0, "--price"))
+        planned = [
+            plan_teaching(folder, whose, "star", written=load_plan(folder), company=one)
+            for one in (Company(rate=company.rate), company)
+        ]
+        alone, judged = map(foresee_teaching, planned)
+        carried_out(folder, provider, company=Company(judge="gpt-4.1-mini"))
+    asked = [json.loads(r) for r, times in provider.bill.items() for _ in range(times)]
+    graded = [r for r in asked if "You judge a conversation" in r["messages"][0]["content"]]
+    tokens = sum(count_text_tokens(m["content"]) for r in graded[:12] for m in r["messages"])
+
+    assert judged.requests - alone.requests == 12 <= len(graded)
+    assert tokens < judged.prompt_tokens - alone.prompt_tokens < 6 * tokens
+    assert judged.reply_tokens - alone.reply_tokens == 12 * 200
+    price = find_rate("gpt-4.1-mini")
+    more = price.usd(judged.prompt_tokens - alone.prompt_tokens, 12 * 200)
+    assert judged.usd == pytest.approx(alone.usd + more)
+    unknown = replace(planned[1], company=replace(company, judge="who-knows"))
+    assert foresee_teaching(unknown).usd is None
+    assert "the price of who-knows is not known" in str(foresee_teaching(unknown))
 
 
 def test_batches_are_found_again(tmp_path):

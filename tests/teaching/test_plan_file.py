@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from understudy.character.character import load_character
+from understudy.character.character import Character, ExampleMessage, load_character
 from understudy.errors import ConfigError
 from understudy.folder import open_folder
 from understudy.teaching.composing import compose_plan
@@ -92,3 +92,29 @@ def test_the_folder_is_left_as_it_was_where_a_plan_is_for_somebody_else(tmp_path
     other = draft_plan(OPHELIA, 10).model_copy(update={"character": "Iroh"})
     with pytest.raises(ConfigError, match="for 'Iroh'"):
         plan_teaching(open_folder(folder.root), Provider("local", "", "", paid=False), "m", written=other)
+
+
+def test_a_small_plan_leaves_out_none_of_what_weighs_most():
+    bare = Character(name="Mira")
+    counts = draft_plan(bare, 8).counts()
+    assert {"sincere_ai", "in_fiction_identity", "role_break", "crisis", "small_talk", "unsafe"} <= set(
+        counts
+    )
+    assert max(counts.values()) == 1
+    assert len(draft_plan(bare, 12).counts()) == 12
+
+
+def test_stage_directions_are_wanted_where_the_sheet_has_them():
+    def planned(*replies, greeting=""):
+        talks = [
+            [ExampleMessage(role="user", content="Hm?"), ExampleMessage(role="assistant", content=reply)]
+            for reply in replies
+        ]
+        return draft_plan(
+            Character(name="Mira", examples=talks, greeting=greeting), 5
+        ).filter.stage_directions
+
+    assert planned() == planned("That is **big** news.", "Two * three.") == "unwanted"
+    assert planned("*smiles* Come in.", "*sits down*\nSo.", "Hm.") == "wanted"
+    assert planned(greeting="*The lamp glows.* Who is there?") == "wanted"
+    assert planned("Hm.", "So.", greeting="*The lamp glows.* Who is there?") == "unwanted"

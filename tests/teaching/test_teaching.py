@@ -167,7 +167,7 @@ def test_a_composed_line_without_a_good_reply_is_left_out_and_the_dialogue_goes_
     taught = load_dialogues(folder.dialogues)
     said = [m.content for d in taught for m in d.messages]
     assert not bad & set(said)
-    assert report.record.ended == {"fact answered wrongly": report.record.ended["fact answered wrongly"]}
+    assert report.record.ended["fact answered wrongly"] == max(report.record.ended.values())
     assert any(
         messages[-1]["content"] not in bad
         and len(messages) > 2

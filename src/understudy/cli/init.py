@@ -104,4 +104,6 @@ def _next(started: Started) -> list[str]:
     return [
         f"Next: look over {started.folder.character}, then bring dialogues, for example:",
         f"  understudy import {typed(root)} transcript.csv --speaker {typed(started.character.name)}",
+        "or let a model write them:",
+        f"  understudy plan {typed(root)}",
     ]

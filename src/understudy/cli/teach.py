@@ -217,5 +217,8 @@ def tell_teaching(report: TeachingReport, plan: TeachingPlan, name: str) -> str:
             f"{short:,} dialogues lack a line or end early, {dropped:,} had no good reply and were left out"
         )
     if report.kept:
-        rows.append(f"What was there before: {report.kept}")
+        rows.append(
+            f"What was there before: {report.kept}. To learn from that too: understudy import {typed(name)} "
+            f"{typed(report.kept)}"
+        )
     return "\n".join([*rows, f"Next: understudy build {typed(name)}"])

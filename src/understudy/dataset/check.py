@@ -9,7 +9,7 @@ from pathlib import Path
 from understudy.dataset.check_result import CheckResult
 from understudy.dataset.example_rules import METHODS
 from understudy.dataset.held_out import HeldOut
-from understudy.dataset.line_check import CheckSettings, LineCheck
+from understudy.dataset.line_check import MAX_LINE_BYTES, CheckSettings, LineCheck
 from understudy.dataset.problem import INVALID_COUNT, Place, ProblemList
 from understudy.dataset.tokens import context_limit
 from understudy.errors import ConfigError
@@ -20,13 +20,12 @@ __all__ = ["CheckResult", "check_file"]
 FEWEST_EXAMPLES = 10
 ADVISED_EXAMPLES = 50
 MAX_FILE_BYTES = 512 * 2**20
-MAX_LINE_BYTES = 64 * 2**20
 MAX_EXAMPLES_WITH_IMAGES = 50_000
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 BLOCK_BYTES = 2**20
 # For a smaller file the fastest tokenizer takes longer to load than it saves.
-FAST_BYTES = 16 * 2**20
+FAST_BYTES = 12 * 2**20
 # A smaller part is done before another process has started.
 PART_BYTES = 8 * 2**20
 
@@ -116,8 +115,8 @@ def _check_name(path: Path, place: Place) -> bool:
 
 def _is_jsonl(path: Path, place: Place) -> bool:
     """Whether the first line could be one of JSONL."""
-    _, lines = next(_blocks(path, 0, path.stat().st_size), (0, [b""]))
-    data = lines[0].strip(b" \t\r\n")
+    lines = next(_blocks(path, 0, path.stat().st_size), b"")
+    data = lines.partition(b"\n")[0].strip(b" \t\r\n")
     if data.startswith(UTF16_MARKS):
         place.error("is UTF-16 text.", "Save the file as UTF-8.")
     elif data in (b"[", b"{"):
@@ -185,38 +184,30 @@ def _check_job(job: tuple[Path, CheckSettings, int, int]) -> LineCheck:
 
 def _check_part(path: Path, settings: CheckSettings, start: int, end: int) -> LineCheck:
     check = LineCheck(settings)
-    for number, lines in _blocks(path, start, end):
-        numbered = enumerate((line.strip(b" \t\r\n") for line in lines), number + 1)
-        check.check([pair for pair in numbered if pair[1] and not _is_overlong(*pair, check)])
-        check.lines = number + len(lines)
+    for lines in _blocks(path, start, end):
+        check.check(lines)
     return check
 
 
-def _is_overlong(number: int, line: bytes, check: LineCheck) -> bool:
-    if len(line) <= MAX_LINE_BYTES:
-        return False
-    Place(check.found, number).error(
-        f"is longer than {MAX_LINE_BYTES // 2**20} MiB.", "Check that the file has line breaks."
-    )
-    return True
-
-
-def _blocks(path: Path, start: int, end: int) -> Iterator[tuple[int, list[bytes]]]:
-    """Whole lines of about a megabyte, after how many others; of overlong lines only the beginning.
+def _blocks(path: Path, start: int, end: int) -> Iterator[bytes]:
+    """Whole lines of about a megabyte; of overlong lines only the beginning.
 
     Without byte order mark. The part must begin and end between lines.
     """
     with path.open("rb") as file:
         file.seek(start)
-        number, rest = 0, b""
+        rest = b""
         while data := file.read(min(BLOCK_BYTES, end - file.tell())):
             if start == 0 and file.tell() == len(data):
                 data = data.removeprefix(BYTE_ORDER_MARK)
-            lines = data.split(b"\n")
-            lines[0] = rest + lines[0] if len(rest) <= MAX_LINE_BYTES else rest
-            rest = lines.pop()
-            if lines:
-                yield number, lines
-            number += len(lines)
+            cut = data.rfind(b"\n") + 1
+            if len(rest) > MAX_LINE_BYTES:
+                data = data[max(0, data.find(b"\n")) :] if cut else b""
+                cut = data.rfind(b"\n") + 1
+            if cut:
+                yield rest + data[:cut]
+                rest = data[cut:]
+            else:
+                rest += data
         if rest:
-            yield number, [rest]
+            yield rest

@@ -1,13 +1,13 @@
 """Example rules: what a whole line of a training file must be, for each method."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from understudy.dataset.disclaimer import find_disclaimer, may_leave_role
 from understudy.dataset.message_rules import check_messages, check_options, check_strings, message_text
 from understudy.dataset.problem import Place
 
-__all__ = ["METHODS", "check_row", "learned_replies"]
+__all__ = ["METHODS", "check_row", "learned_replies", "warn_of_disclaimer"]
 
 CHAT_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
 INPUT_KEYS = {"messages", "tools", "parallel_tool_calls"}
@@ -100,11 +100,11 @@ def _check_learned(messages: Messages, place: Place) -> None:
 
 def _warn_of_lines(messages: Messages, place: Place) -> None:
     """Lines that are accepted and would teach the wrong thing."""
-    asked = ""
+    asked: list[str] = []
     for number, message in enumerate(messages, 1):
         spot, text = place.at(f"message {number}"), message_text(message)
         if message["role"] == "user":
-            asked += "\n" + text
+            asked.append(text)
             if not text.strip() and not isinstance(message.get("content"), list):
                 spot.warning("the user says nothing.", "Write what the character replies to.", "empty_line")
         if message["role"] != "assistant" or message.get("weight") == 0:
@@ -114,13 +114,18 @@ def _warn_of_lines(messages: Messages, place: Place) -> None:
             spot.warning(
                 "the character says nothing, and learns to.", "Write the reply, or delete it.", "empty_line"
             )
-        words = find_disclaimer(text)
-        if words and not may_leave_role(asked):
-            spot.warning(
-                f"the character speaks as a machine ({words!r}).",
-                "Rewrite the line in the character's voice, or give it weight 0.",
-                "ai_disclaimer",
-            )
+        warn_of_disclaimer(text, asked, spot)
+
+
+def warn_of_disclaimer(reply: str, asked: Iterable[str], place: Place) -> None:
+    """A reply of a machine to somebody who has not asked for the truth, and is not in danger."""
+    words = find_disclaimer(reply)
+    if words and not may_leave_role("\n".join(asked)):
+        place.warning(
+            f"the character speaks as a machine ({words!r}).",
+            "Rewrite the line in the character's voice, or give it weight 0.",
+            "ai_disclaimer",
+        )
 
 
 def check_preference(row: Mapping[str, Any], place: Place) -> Messages:

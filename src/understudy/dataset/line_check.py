@@ -3,13 +3,14 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from understudy.dataset.example_rules import check_row, learned_replies
+from understudy.dataset.example_rules import check_row, learned_replies, warn_of_disclaimer
 from understudy.dataset.fast_tokens import token_counts
 from understudy.dataset.held_out import HeldOut
+from understudy.dataset.json_line import parse_line
 from understudy.dataset.message_rules import message_text
 from understudy.dataset.personal_data import (
     find_personal_data,
@@ -17,25 +18,24 @@ from understudy.dataset.personal_data import (
     may_hold_personal_data,
     may_hold_secrets,
 )
-from understudy.dataset.problem import Place, ProblemList
+from understudy.dataset.problem import Place, Problem, ProblemList
 from understudy.dataset.repeats import Repeats
-from understudy.dataset.sound_rows import MAX_SYSTEM_PROMPTS, Counted, SoundRows, meaning_hash
+from understudy.dataset.sound_rows import (
+    MAX_SYSTEM_PROMPTS,
+    Counted,
+    Row,
+    SoundRows,
+    read_row,
+    read_rows,
+)
 from understudy.dataset.tokens import count_example_tokens, encoding_name
 from understudy.errors import RenderingError
 from understudy.rendering import Renderer, learned_nothing
-from understudy.textfile import json_fault
 
 __all__ = ["CheckSettings", "LineCheck"]
 
-JSON_KINDS = {
-    list: "a JSON list",
-    str: "a JSON text",
-    int: "a JSON number",
-    float: "a JSON number",
-    bool: "true or false",
-    type(None): "null",
-}
 NAMED_FINDINGS = 3
+MAX_LINE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class LineCheck:
         self.counts: Counter[str] = Counter()
         self.repeats = Repeats()
         self.system_prompts: set[str] = set()
+        self.of_prompts: dict[str, list[Problem]] = {}
         self.lines = self.examples = self.with_images = self.tokens = self.longest = 0
         self.sound_rows: SoundRows | None = None
         if settings.method == "supervised" and settings.renderer is None:
@@ -73,29 +74,70 @@ class LineCheck:
                 settings.held_out.find if settings.held_out else None,
             )
 
-    def check(self, lines: Sequence[tuple[int, bytes]]) -> None:
-        """All rules for lines that follow those checked before, given with their numbers; none is blank."""
-        data = [line for _, line in lines]
-        sound = self.sound_rows.read(data) if self.sound_rows else Counted([], [], [], Counter())
+    def check(self, data: bytes) -> None:
+        """All rules for whole lines that follow those checked before."""
+        rows: Sequence[Row | None] | None = read_rows(data) if self.sound_rows else None
+        if rows is not None:
+            numbers = range(self.lines + 1, self.lines + len(rows) + 1)
+            self._check_rows(numbers, rows, lambda: data.split(b"\n"))
+            self.lines += len(rows)
+            return
+        lines = data.removesuffix(b"\n").split(b"\n")
+        kept: dict[int, bytes] = {}
+        for number, line in enumerate(lines, self.lines + 1):
+            line = line.strip(b" \t\r\n")
+            if len(line) > MAX_LINE_BYTES:
+                Place(self.found, number).error(
+                    f"is longer than {MAX_LINE_BYTES // 2**20} MiB.", "Check that the file has line breaks."
+                )
+            elif line:
+                kept[number] = line
+        rows = list(map(read_row if self.sound_rows else _read_nothing, kept.values()))
+        self._check_rows(list(kept), rows, lambda: list(kept.values()))
+        self.lines += len(lines)
+
+    def _check_rows(
+        self, numbers: Sequence[int], rows: Sequence[Row | None], lines: Callable[[], Sequence[bytes]]
+    ) -> None:
+        """Rules for rows with the numbers of their lines; ``lines`` cuts these, where one is looked at."""
+        sound = self.sound_rows.read(rows) if self.sound_rows else Counted()
         self.counts.update(sound.counts)
-        self.tokens += sum(sound.tokens)
-        self.longest = max(self.longest, *sound.tokens, 0)
-        hashes = dict(zip(sound.indices, sound.hashes, strict=True))
-        for index in sorted(set(range(len(lines))) - hashes.keys()):
-            number, line = lines[index]
-            place = Place(self.found, number, self.examples + index + 1)
-            if (value := self._check_carefully(line, place)) is not None:
-                hashes[index] = value
-        known = sorted(hashes)
-        self.repeats.add(
-            [lines[index][0] for index in known],
-            [self.examples + index + 1 for index in known],
-            [hashes[index] for index in known],
-        )
-        self.examples += len(lines)
+        self.tokens += int(sound.tokens.sum())
+        self.longest = max(self.longest, int(sound.tokens.max(initial=0)))
+        hashes: Sequence[int] = sound.hashes
+        examples: Sequence[int] = range(self.examples + 1, self.examples + len(rows) + 1)
+        self.examples += len(rows)
+        careful = set(range(len(rows))).difference(sound.indices) if len(hashes) < len(rows) else set()
+        by_row = dict(zip(sound.indices, hashes, strict=True)) if careful else {}
+        cut = lines() if careful else ()
+        for index in sorted(careful.union(sound.machine, sound.private)):
+            place = Place(self.found, numbers[index], examples[index])
+            if index in careful:
+                if (value := self._check_carefully(cut[index], place)) is not None:
+                    by_row[index] = value
+            elif (row := rows[index]) is not None:
+                self._check_marked(row, sound.machine.get(index, ()), sound.private.get(index, ()), place)
+        if careful:
+            known = sorted(by_row)
+            numbers, examples = [numbers[n] for n in known], [examples[n] for n in known]
+            hashes = [by_row[n] for n in known]
+        self.repeats.add(numbers, examples, hashes)
+
+    def _check_marked(self, row: Row, machine: Sequence[int], private: Sequence[int], place: Place) -> None:
+        """What is found in some messages of a row that breaks no rule otherwise."""
+        said = row.said()
+        for position in machine:
+            if row.is_learned(position):
+                asked = (text for role, text in said[:position] if role == "user")
+                warn_of_disclaimer(said[position][1], asked, place.at(f"message {position + 1}"))
+        for position in private:
+            self._find_private(*said[position], place.at(f"message {position + 1}"))
 
     def extend(self, other: "LineCheck") -> None:
         """Add what was found in the part of the file that follows."""
+        for prompt in self.of_prompts.keys() & other.of_prompts.keys():
+            other.found.drop(other.of_prompts.pop(prompt))
+        self.of_prompts.update(other.of_prompts)
         self.found.extend(other.found, self.lines, self.examples)
         self.repeats.extend(other.repeats, self.lines, self.examples)
         self.counts.update(other.counts)
@@ -108,7 +150,7 @@ class LineCheck:
     def _check_carefully(self, data: bytes, place: Place) -> int | None:
         """Rule by rule; returns a hash of what the line means, where it is an object."""
         try:
-            row = _parse(data, place)
+            row = parse_line(data, place)
             return None if row is None else self._check_row(row, data, place)
         except RecursionError:
             place.error("is nested too deeply.", "Write one flat object per line.")
@@ -116,8 +158,9 @@ class LineCheck:
 
     def _check_row(self, row: dict[str, Any], data: bytes, place: Place) -> int:
         messages = check_row(row, self.settings.method, place)
-        value = meaning_hash(data)
-        if value is None:
+        plain = read_row(data)
+        value = hash(plain)
+        if plain is None:
             spelling = json.dumps(row, sort_keys=True, ensure_ascii=True).encode()
             value = int.from_bytes(hashlib.blake2b(spelling, digest_size=8).digest(), "little", signed=True)
         self.counts.update(message["role"] for message in messages)
@@ -127,29 +170,23 @@ class LineCheck:
         if messages:
             self._measure(messages, place)
             said = [(message["role"], message_text(message)) for message in messages]
-            self._find_private(said, place)
+            for number, (role, text) in enumerate(said, 1):
+                self._find_private(role, text, place.at(f"message {number}"))
             self._find_held_out(said, place)
         return value
 
-    def _find_private(self, messages: list[tuple[str, str]], place: Place) -> None:
+    def _find_private(self, role: str, text: str, place: Place) -> None:
         """Personal data and secrets in what is said; in a system prompt that stands everywhere, once."""
-        for number, (role, text) in enumerate(messages, 1):
-            if role == "system":
-                if text in self.system_prompts:
-                    continue
-                if len(self.system_prompts) < MAX_SYSTEM_PROMPTS:
-                    self.system_prompts.add(text)
-            if may_hold_personal_data(text):
-                for kind, words in list(find_personal_data(text))[:NAMED_FINDINGS]:
-                    place.at(f"message {number}").warning(
-                        f"holds {kind} ({words}).", "Replace it by an invented one.", "personal_data"
-                    )
-            for kind, words in list(find_secrets(text))[:NAMED_FINDINGS] if may_hold_secrets(text) else []:
-                place.at(f"message {number}").warning(
-                    f"holds what looks like {kind} ({words}).",
-                    "Remove it, and make it invalid where it was issued.",
-                    "secret",
-                )
+        if role != "system":
+            _warn_of_private(text, place)
+        elif text not in self.system_prompts:
+            found = Place(ProblemList(), place.line, place.example, place.within)
+            _warn_of_private(text, found)
+            self.found.extend(found.found)
+            if len(self.system_prompts) < MAX_SYSTEM_PROMPTS:
+                self.system_prompts.add(text)
+                if found.found.kept:
+                    self.of_prompts[text] = found.found.kept
 
     def _find_held_out(self, messages: list[tuple[str, str]], place: Place) -> None:
         if self.settings.held_out is None:
@@ -208,32 +245,19 @@ class LineCheck:
         return all(map(learned_nothing, renderer.examples(messages, max_tokens=limit)))
 
 
-def _parse(data: bytes, place: Place) -> dict[str, Any] | None:
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        place.error(
-            f"byte {error.start + 1} of the line (0x{data[error.start]:02x}) is not UTF-8.",
-            "Save the file as UTF-8.",
-        )
-        return None
-    try:
-        row = json.loads(text)
-    except json.JSONDecodeError as error:
-        place.error(f"is not JSON ({error.msg} at column {error.colno}): {text[:40]!r}", _json_remedy(text))
-        return None
-    except ValueError as error:
-        place.error(f"{json_fault(error)}.", "Write the number shorter, or as text.")
-        return None
-    if not isinstance(row, dict):
-        place.error(f"is {JSON_KINDS[type(row)]}, not an object.", "Write one {...} per line.")
-        return None
-    return row
+def _warn_of_private(text: str, place: Place) -> None:
+    if may_hold_personal_data(text):
+        for kind, words in list(find_personal_data(text))[:NAMED_FINDINGS]:
+            place.warning(f"holds {kind} ({words}).", "Replace it by an invented one.", "personal_data")
+    if may_hold_secrets(text):
+        for kind, words in list(find_secrets(text))[:NAMED_FINDINGS]:
+            place.warning(
+                f"holds what looks like {kind} ({words}).",
+                "Remove it, and make it invalid where it was issued.",
+                "secret",
+            )
 
 
-def _json_remedy(text: str) -> str:
-    if text.strip() in ("[", "{") or text.rstrip().endswith(","):
-        return (
-            "JSONL has one whole object on each line, without brackets around them and commas between them."
-        )
-    return "Write the line again as one JSON object, for example with json.dumps."
+def _read_nothing(line: bytes) -> Row | None:
+    """Where every line is to be looked at rule by rule."""
+    return None

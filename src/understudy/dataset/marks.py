@@ -3,14 +3,15 @@
 One pass over the texts of many rows, at the speed of memory; only a text with a mark is looked at with care.
 """
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy
 
+from understudy.dataset.joined_texts import JoinedTexts
 from understudy.dataset.personal_data import FEWEST_DIGITS
 
-__all__ = ["marked_texts"]
+__all__ = ["Marked", "marked_texts"]
 
 # Each disclaimer that ``find_disclaimer`` knows holds one of these.
 _MACHINE = (
@@ -30,27 +31,30 @@ _SECRET = (
 _OTHERS = ("@", "<|")
 # Letters that case-blind patterns take for i, s and k.
 _ODD_LETTERS = ("\u0130", "\u0131", "\u017f", "\u212a")
-_MARKS = (*_MACHINE, *_SECRET, *_OTHERS, *_ODD_LETTERS)
-_SEPARATOR = "\x00"
+# Those of both kinds in the middle.
+_MARKS = (*_MACHINE, *_ODD_LETTERS, *_OTHERS, *_SECRET)
+_FIRST_PRIVATE, _FIRST_OTHER = len(_MACHINE), len(_MACHINE) + len(_ODD_LETTERS)
 
 
-def marked_texts(texts: Sequence[str]) -> list[int]:
-    """Positions of the texts that must be looked at with care, in order."""
-    if not texts:
-        return []
-    joined = _SEPARATOR.join(texts)
-    if joined.count(_SEPARATOR) != len(texts) - 1:
-        joined = _SEPARATOR.join(text.replace(_SEPARATOR, " ") for text in texts)
-    data = joined.encode("utf-8", "replace").lower()
-    letters = numpy.frombuffer(data, numpy.uint8)
-    ends = numpy.flatnonzero(letters == 0)
-    found = _automaton().find_matches_as_indexes(data)
-    hits = numpy.fromiter((start for _, start, _ in found), numpy.int64, len(found))
-    marked = set(numpy.searchsorted(ends, hits).tolist())
-    digits = numpy.flatnonzero(letters - numpy.uint8(ord("0")) < 10)
-    owners = numpy.searchsorted(ends, digits)
-    marked.update(numpy.flatnonzero(numpy.bincount(owners) >= FEWEST_DIGITS).tolist())
-    return sorted(marked)
+@dataclass(frozen=True)
+class Marked:
+    """Positions of the texts that must be looked at with care, in order.
+
+    machine: For a disclaimer. private: For personal data, a secret or a control token.
+    """
+
+    machine: list[int]
+    private: list[int]
+
+
+def marked_texts(texts: JoinedTexts) -> Marked:
+    """The texts with a mark."""
+    found = _automaton().find_matches_as_indexes(texts.data.lower(), overlapping=True)
+    hits = numpy.array(found, numpy.int64).reshape(-1, 3)
+    marks, owners = hits[:, 0], texts.owners(hits[:, 1])
+    private = set(owners[marks >= _FIRST_PRIVATE].tolist())
+    private.update(numpy.flatnonzero(texts.digits() >= FEWEST_DIGITS).tolist())
+    return Marked(sorted(set(owners[marks < _FIRST_OTHER].tolist())), sorted(private))
 
 
 @cache

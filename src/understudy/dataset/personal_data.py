@@ -35,20 +35,26 @@ _ADDRESS = re.compile(r"(?<![\w.])(?<![Vv]ersion )(?<!release )(?:\d{1,3}\.){3}\
 # Fictional numbers that films use: 555-0100 to 555-0199.
 _FICTIONAL = re.compile(r"555[ .-]?01\d\d$")
 
-# Prefixes that issuers give their keys so that scanners find them.
+# What is found, letters that stand in each, and its form: prefixes that issuers give their keys so that
+# scanners find them.
 _SECRETS = (
-    ("an OpenAI or Anthropic key", re.compile(r"\bsk-(?:proj-|ant-|svcacct-)?[A-Za-z0-9_-]{20,}")),
-    ("an AWS access key", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    ("a GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})")),
-    ("a GitLab token", re.compile(r"\bglpat-[\w-]{20,}")),
-    ("a Slack token", re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
-    ("a Google key", re.compile(r"\bAIza[\w-]{35}")),
-    ("a Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
-    ("an npm token", re.compile(r"\bnpm_[A-Za-z0-9]{36}")),
-    ("a private key", re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")),
-    ("a signed token (JWT)", re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")),
+    ("an OpenAI or Anthropic key", ("sk-",), re.compile(r"\bsk-(?:proj-|ant-|svcacct-)?[A-Za-z0-9_-]{20,}")),
+    ("an AWS access key", ("AKIA", "ASIA"), re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
+    (
+        "a GitHub token",
+        ("gh", "github_pat_"),
+        re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{22,})"),
+    ),
+    ("a GitLab token", ("glpat-",), re.compile(r"\bglpat-[\w-]{20,}")),
+    ("a Slack token", ("xox",), re.compile(r"\bxox[abprs]-[A-Za-z0-9-]{10,}")),
+    ("a Google key", ("AIza",), re.compile(r"\bAIza[\w-]{35}")),
+    ("a Hugging Face token", ("hf_",), re.compile(r"\bhf_[A-Za-z0-9]{30,}")),
+    ("an npm token", ("npm_",), re.compile(r"\bnpm_[A-Za-z0-9]{36}")),
+    ("a private key", ("PRIVATE KEY",), re.compile(r"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----")),
+    ("a signed token (JWT)", ("eyJ",), re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")),
     (
         "a password",
+        (":", "="),
         re.compile(
             r"(?i)\b(?:password|passwd|api[_ -]?key|secret[_ -]?key|access[_ -]?token)\s*[:=]\s*"
             r"['\"]?[^\s'\",;]{8,}"
@@ -57,6 +63,8 @@ _SECRETS = (
 )
 _MARKS = ("sk-", "AKIA", "ASIA", "_", "glpat-", "xox", "AIza", "PRIVATE KEY", "eyJ")
 _WORDS = ("passw", "key", "token")
+# Longest name before an at sign.
+_LOCAL_PART = 64
 FEWEST_DIGITS = 7
 _NO_DIGITS = bytes(byte for byte in range(256) if not 48 <= byte <= 57)
 
@@ -70,8 +78,11 @@ def holds_private(text: str) -> bool:
 
 def may_hold_personal_data(text: str) -> bool:
     """A quick look before the careful one: an at sign, or so many digits as a number needs."""
-    data = text.encode("utf-8", "replace")
-    return b"@" in data or len(data.translate(None, _NO_DIGITS)) >= FEWEST_DIGITS
+    return "@" in text or _count_digits(text.encode("utf-8", "replace")) >= FEWEST_DIGITS
+
+
+def _count_digits(data: bytes) -> int:
+    return len(data.translate(None, _NO_DIGITS))
 
 
 def may_hold_secrets(text: str) -> bool:
@@ -88,12 +99,33 @@ def find_personal_data(text: str) -> Iterator[Finding]:
     Numbers with a check digit count only where it is right. Addresses and numbers that are set aside for
     examples, and addresses of private networks, are nobody's.
     """
-    for match in _EMAIL.finditer(text):
+    for match in _find_emails(text):
         if not _EXAMPLE.search(match[0]):
             yield "an e-mail address", match[0]
     for match in _IBAN.finditer(text):
         if _is_iban(match[0].replace(" ", "")):
             yield "a bank account number (IBAN)", match[0]
+    if not text.isascii() or _count_digits(text.encode()) >= FEWEST_DIGITS:
+        yield from _find_numbers(text)
+    if text.count(".") >= 3:
+        for match in _ADDRESS.finditer(text):
+            if _is_public(match[0]):
+                yield "an IP address", match[0]
+
+
+def _find_emails(text: str) -> Iterator[re.Match[str]]:
+    """As ``_EMAIL.finditer`` does, which tries every letter; here only letters shortly before an at sign."""
+    end = 0
+    while (sign := text.find("@", end)) >= 0:
+        match = _EMAIL.search(text, max(end, sign - _LOCAL_PART))
+        if match is None:
+            return
+        yield match
+        end = match.end()
+
+
+def _find_numbers(text: str) -> Iterator[Finding]:
+    """Card, social security and telephone numbers."""
     cards = [match[0] for match in _DIGITS.finditer(text) if _is_card(re.sub(r"[ -]", "", match[0]))]
     yield from (("a card number", card) for card in cards)
     for match in _SOCIAL.finditer(text):
@@ -103,16 +135,14 @@ def find_personal_data(text: str) -> Iterator[Finding]:
         is_number = 8 <= digits <= 15 and not _FICTIONAL.search(match[0])
         if is_number and not any(match[0] in card for card in cards):
             yield "a telephone number", match[0]
-    for match in _ADDRESS.finditer(text):
-        if _is_public(match[0]):
-            yield "an IP address", match[0]
 
 
 def find_secrets(text: str) -> Iterator[Finding]:
     """Yield keys, tokens and passwords, each cut short so that a report does not spread it."""
-    for kind, pattern in _SECRETS:
-        for match in pattern.finditer(text):
-            yield kind, f"{match[0][:8]}…"
+    for kind, marks, pattern in _SECRETS:
+        if any(mark in text for mark in marks):
+            for match in pattern.finditer(text):
+                yield kind, f"{match[0][:8]}…"
 
 
 def _is_card(digits: str) -> bool:

@@ -1,5 +1,6 @@
 """Problem: one fault of a training file, where it is and how to mend it."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
@@ -55,6 +56,12 @@ class ProblemList:
             )
         self.errors += other.errors
         self.warnings += other.warnings
+
+    def drop(self, problems: Sequence[Problem]) -> None:
+        """Forget problems that turn out to be named already; none of them stands twice in the list."""
+        self.errors -= sum(problem.severity == "error" for problem in problems)
+        self.warnings -= sum(problem.severity == "warning" for problem in problems)
+        self.kept = [problem for problem in self.kept if problem not in problems]
 
     def sort(self) -> None:
         """Bring those that were found afterwards into the order of the file."""

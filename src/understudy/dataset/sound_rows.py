@@ -1,38 +1,39 @@
 """Sound rows: of many lines, those that break no rule, told apart and counted at the speed of C.
 
 What is sound here needs no further look; the other lines are looked at again, rule by rule, to say what is
-wrong.
+wrong. A row with suspicious words is sound too, and named, so that somebody looks for what they mean.
 """
 
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import accumulate, chain
-from typing import Literal
+from dataclasses import dataclass, field
+from itertools import chain, compress
+from operator import attrgetter
+from typing import ClassVar, Literal
 
 import msgspec
 import numpy
 from msgspec import UNSET, Struct, UnsetType
 
-from understudy.dataset.disclaimer import find_disclaimer, may_leave_role
 from understudy.dataset.fast_tokens import CountAll
+from understudy.dataset.joined_texts import JoinedTexts
 from understudy.dataset.marks import marked_texts
-from understudy.dataset.personal_data import holds_private
 from understudy.dataset.tokens import TOKENS_PER_EXAMPLE, TOKENS_PER_MESSAGE, TOKENS_PER_NAME
 
-__all__ = ["MAX_SYSTEM_PROMPTS", "Counted", "SoundRows", "meaning_hash"]
+__all__ = ["MAX_SYSTEM_PROMPTS", "Counted", "Row", "SoundRows", "read_row", "read_rows"]
 
 
 class _System(Struct, tag_field="role", tag="system", forbid_unknown_fields=True, frozen=True, gc=False):
     content: str
     name: str | UnsetType = UNSET
+    weight: ClassVar[None] = None
 
 
 class _User(Struct, tag_field="role", tag="user", forbid_unknown_fields=True, frozen=True, gc=False):
     content: str
     name: str | UnsetType = UNSET
+    weight: ClassVar[None] = None
 
 
 class _Assistant(
@@ -43,49 +44,87 @@ class _Assistant(
     weight: Literal[0, 1] | UnsetType = UNSET
 
 
-class _Row(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+class Row(Struct, forbid_unknown_fields=True, frozen=True, gc=False):
+    """A line of chat format that has the right keys, roles and types."""
+
     messages: tuple[_System | _User | _Assistant, ...]
+
+    def said(self) -> list[tuple[str, str]]:
+        """Role and text of each message."""
+        return [(_ROLES[type(message)], message.content) for message in self.messages]
+
+    def is_learned(self, position: int) -> bool:
+        """Whether training learns this reply."""
+        message = self.messages[position]
+        return isinstance(message, _Assistant) and message.weight != 0
 
 
 _Message = _System | _User | _Assistant
 _ROLES: dict[type[Struct], str] = {_System: "system", _User: "user", _Assistant: "assistant"}
-_decode = msgspec.json.Decoder(_Row).decode
-_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_decode = msgspec.json.Decoder(Row).decode
+_decode_lines = msgspec.json.Decoder(Row).decode_lines
 # Prompts that are remembered as looked at; data with one of its own in each row is looked at whole.
 MAX_SYSTEM_PROMPTS = 256
+_FAULTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_BREAK, _OPENING, _CLOSING = b"\n{}"
+_content, _name, _weight = attrgetter("content"), attrgetter("name"), attrgetter("weight")
 
 
-def meaning_hash(data: bytes) -> int | None:
-    """64 bits that are the same for a row however it is spelled, in this process and those forked from it.
+def read_row(line: bytes) -> Row | None:
+    """A line as a row; ``None`` where it has not the keys, roles and types of plain chat.
 
-    ``None`` for a row that has not the keys, roles and types of plain chat.
+    The hash of a row is the same however it is spelled, in this process and those forked from it.
     """
     try:
-        return hash(_decode(data))
+        return _decode(line)
     except _FAULTS:
         return None
 
 
+def read_rows(data: bytes) -> list[Row] | None:
+    """Whole lines as rows, one each; ``None`` where a line is blank or no row, or has blanks at its ends.
+
+    The decoder would also take two rows on a line, and one over several lines: not where each line begins
+    and ends with a brace, because between a closing and an opening brace of one row stands a comma.
+    """
+    data = data.removesuffix(b"\n")
+    letters = numpy.frombuffer(data, numpy.uint8)
+    breaks = numpy.flatnonzero(letters == _BREAK)
+    if not (data.startswith(b"{") and data.endswith(b"}")):
+        return None
+    if (letters[breaks - 1] != _CLOSING).any() or (letters[breaks + 1] != _OPENING).any():
+        return None
+    try:
+        rows = _decode_lines(data)
+    except _FAULTS:
+        return None
+    return rows if len(rows) == len(breaks) + 1 else None
+
+
 @dataclass(frozen=True)
 class Counted:
-    """What the sound ones of some lines hold.
+    """What the sound ones of some rows hold.
 
-    indices: Which lines. tokens, hashes: Of each of them. counts: Messages by role, and learned replies.
+    indices: Which rows. tokens, hashes: Of each of them. counts: Messages by role, and learned replies.
+    machine, private: For rows with words that a disclaimer or private things have, the positions of the
+    messages that hold them.
     """
 
-    indices: list[int]
-    tokens: list[int]
-    hashes: list[int]
-    counts: Counter[str]
+    indices: Sequence[int] = ()
+    tokens: numpy.ndarray = field(default_factory=lambda: numpy.zeros(0, numpy.int64))
+    hashes: Sequence[int] = ()
+    counts: Counter[str] = field(default_factory=Counter)
+    machine: dict[int, list[int]] = field(default_factory=dict)
+    private: dict[int, list[int]] = field(default_factory=dict)
 
 
 class SoundRows:
-    """Reads lines of chat format for one vocabulary.
+    """Tells sound rows apart and counts them for one vocabulary.
 
     Args:
         count_all: Tokens of each of many texts.
         most_tokens: Examples of more tokens are not sound.
-        looked_at: System prompts in which nothing private is to be looked for any more; grows.
+        looked_at: System prompts in which nothing private is to be looked for any more.
         is_held_out: Whether a line, given as role and text, must not be learned.
     """
 
@@ -98,124 +137,159 @@ class SoundRows:
     ) -> None:
         self.count_all, self.most_tokens, self.looked_at = count_all, most_tokens, looked_at
         self.is_held_out = is_held_out
-        # A system prompt stands in every example; each is counted, and looked at for secrets, once.
-        self.count_system = lru_cache(maxsize=4096)(lambda text: count_all([text])[0])
-        roles = count_all(list(_ROLES.values()))
+        self.known_tokens: dict[str, int] = {}
+        roles = count_all(JoinedTexts(list(_ROLES.values()))).tolist()
         self.kind_tokens = {kind: TOKENS_PER_MESSAGE + n for kind, n in zip(_ROLES, roles, strict=True)}
 
-    def read(self, lines: Sequence[bytes]) -> Counted:
-        """Count the lines in which there is nothing to find."""
-        indices, rows = [], []
-        for index, line in enumerate(lines):
-            try:
-                row = _decode(line)
-            except _FAULTS:
-                continue
-            if row.messages and type(last := row.messages[-1]) is _Assistant and last.weight != 0:
-                indices.append(index)
-                rows.append(row)
-        if not rows:
-            return Counted([], [], [], Counter())
-        block = _Block([row.messages for row in rows])
+    def read(self, rows: Sequence[Row | None]) -> Counted:
+        """Count the rows that break no rule."""
+        indices: Sequence[int] = range(len(rows))
+        kept = [row for row in rows if row is not None and row.messages]
+        if len(kept) < len(rows):
+            indices = [n for n, row in enumerate(rows) if row is not None and row.messages]
+        if not kept:
+            return Counted()
+        block = _Block([row.messages for row in kept])
         tokens = self._tokens(block)
-        faulty = self._faulty(block)
-        if max(tokens) > self.most_tokens:
-            faulty.update(number for number, count in enumerate(tokens) if count > self.most_tokens)
-        counts = _counts(block.messages)
-        counts.subtract(_counts([message for number in faulty for message in rows[number].messages]))
-        sound = [number for number in range(len(rows)) if number not in faulty]
-        return Counted(
-            [indices[number] for number in sound],
-            [tokens[number] for number in sound],
-            [hash(rows[number]) for number in sound],
-            counts,
-        )
+        machine, private = self._marked(block)
+        faulty = self._faulty(block, private)
+        faulty.update(numpy.flatnonzero(tokens > self.most_tokens).tolist())
+        marked = [
+            {indices[n]: found for n, found in block.by_row(positions).items() if n not in faulty}
+            for positions in (machine, private)
+        ]
+        counts = _counts(block)
+        hashes = list(map(hash, kept))
+        if not faulty:
+            return Counted(indices, tokens, hashes, counts, *marked)
+        counts.subtract(_counts(_Block([kept[number].messages for number in faulty])))
+        sound = [number for number in range(len(kept)) if number not in faulty]
+        indices, hashes = [indices[number] for number in sound], [hashes[number] for number in sound]
+        return Counted(indices, tokens[sound], hashes, counts, *marked)
 
-    def _tokens(self, block: "_Block") -> list[int]:
-        of_kinds = numpy.array(list(map(self.kind_tokens.__getitem__, block.kinds)))
-        of_texts = numpy.array(self.count_all(block.said))
-        for position in block.systems:
-            of_texts[position] = self.count_system(block.texts[position])
-        names = [message.name for message in block.messages]
-        if names.count(UNSET) < len(names):
-            named = {position: name for position, name in enumerate(names) if isinstance(name, str)}
-            for position, count in zip(named, self.count_all(list(named.values())), strict=True):
-                of_texts[position] += TOKENS_PER_NAME + count
-        sums = numpy.add.reduceat(of_kinds + of_texts, block.starts)
-        return (sums + TOKENS_PER_EXAMPLE).tolist()
+    def _tokens(self, block: "_Block") -> numpy.ndarray:
+        """Tokens of each row."""
+        of_texts = numpy.zeros(len(block.messages), numpy.int64)
+        if block.systems:
+            of_texts[block.systems] = self._count_repeated(block.prompts, block.different_prompts)
+            of_texts[block.spoken] = self.count_all(block.joined)
+        else:
+            of_texts += self.count_all(block.joined)
+        if block.names:
+            names = list(block.names.values())
+            of_names = numpy.array(self._count_repeated(names, set(names)))
+            of_texts[list(block.names)] += TOKENS_PER_NAME + of_names
+        if len(set(self.kind_tokens.values())) == 1:
+            of_texts += next(iter(self.kind_tokens.values()))
+        else:
+            of_texts += list(map(self.kind_tokens.__getitem__, block.kinds))
+        return numpy.add.reduceat(of_texts, block.starts) + TOKENS_PER_EXAMPLE
 
-    def _faulty(self, block: "_Block") -> set[int]:
-        """Rows in which a rule is broken, or something should not be learned."""
-        positions = set(_blank(block))
-        positions.update(self._private_prompts(block))
-        positions.update(p for p in marked_texts(block.said) if self._is_faulty(block, p))
+    def _count_repeated(self, texts: list[str], different: set[str]) -> list[int]:
+        """Tokens of each text, where the same texts stand in many rows, as prompts and names do."""
+        fresh = list(different - self.known_tokens.keys())
+        if len(self.known_tokens) + len(fresh) > MAX_SYSTEM_PROMPTS:
+            self.known_tokens, fresh = {}, list(different)
+        if fresh:
+            counts = self.count_all(JoinedTexts(fresh)).tolist()
+            self.known_tokens.update(zip(fresh, counts, strict=True))
+        return list(map(self.known_tokens.__getitem__, texts))
+
+    def _marked(self, block: "_Block") -> tuple[list[int], list[int]]:
+        """Replies with words of a disclaimer, and messages with words of something private, in order."""
+        found = marked_texts(block.joined)
+        machine = [p for number in found.machine if block.kinds[p := block.spoken[number]] is _Assistant]
+        private = [block.spoken[number] for number in found.private]
+        fresh = list(block.different_prompts - self.looked_at)
+        if fresh:
+            bad = {fresh[number] for number in marked_texts(JoinedTexts(fresh)).private}
+            free = max(0, MAX_SYSTEM_PROMPTS - len(self.looked_at))
+            self.looked_at.update([prompt for prompt in fresh if prompt not in bad][:free])
+            private += [p for p, text in zip(block.systems, block.prompts, strict=True) if text in bad]
+            private.sort()
+        return machine, private
+
+    def _faulty(self, block: "_Block", private: Sequence[int]) -> set[int]:
+        """Rows in which a rule is broken, or a line stands that must not be learned."""
+        positions = {position for position in private if "<|" in block.texts[position]}
+        if any("<|" in prompt for prompt in block.different_prompts):
+            positions.update(position for position in block.systems if "<|" in block.texts[position])
+        positions.update(position for position, name in block.names.items() if "<|" in name)
+        positions.update(block.without_lesson())
+        blank = (block.spoken[number] for number in block.joined.blank())
+        positions.update(position for position in blank if block.kinds[position] is not _System)
         if self.is_held_out is not None:
             for position, (kind, text) in enumerate(zip(block.kinds, block.texts, strict=True)):
                 if self.is_held_out(_ROLES[kind], text):
                     positions.add(position)
         return {block.row_of(position) for position in positions}
 
-    def _is_faulty(self, block: "_Block", position: int) -> bool:
-        """The careful look at one text."""
-        text = block.texts[position]
-        if "<|" in text or holds_private(text):
-            return True
-        if block.kinds[position] is not _Assistant or not find_disclaimer(text):
-            return False
-        return not may_leave_role(block.asked_before(position))
-
-    def _private_prompts(self, block: "_Block") -> set[int]:
-        """Where system prompts stand that hold something private, or a control token."""
-        found: set[int] = set()
-        for position in block.systems:
-            text = block.texts[position]
-            if "<|" in text:
-                found.add(position)
-            elif text not in self.looked_at:
-                if holds_private(text):
-                    found.add(position)  # and looked at once it was reported
-                elif len(self.looked_at) < MAX_SYSTEM_PROMPTS:
-                    self.looked_at.add(text)
-        return found
-
 
 class _Block:
     """The messages of many rows, one after the other.
 
-    starts: Where each row begins. systems: Where system prompts stand. said: The texts of all the others.
+    starts: Where each row begins. systems, prompts: Where system prompts stand, and what they say, where it
+    is the same in many rows; different_prompts: each once. spoken, said: Where all other messages stand, and
+    what they say. names: By position.
     """
 
     def __init__(self, rows: Sequence[tuple[_Message, ...]]) -> None:
         self.messages = list(chain.from_iterable(rows))
         self.kinds: list[type[Struct]] = list(map(type, self.messages))
-        self.texts = [message.content for message in self.messages]
-        self.systems = [position for position, kind in enumerate(self.kinds) if kind is _System]
-        self.said = self.texts.copy()
-        for position in self.systems:
-            self.said[position] = ""
-        self.starts = list(accumulate(map(len, rows[:-1]), initial=0))
+        self.texts: list[str] = list(map(_content, self.messages))
+        self.weights = list(map(_weight, self.messages))
+        lengths = numpy.fromiter(map(len, rows), numpy.int64, len(rows))
+        self.starts = numpy.cumsum(lengths) - lengths
+        self.systems: list[int] = []
+        self.prompts: list[str] = []
+        self.different_prompts: set[str] = set()
+        self.spoken: Sequence[int] = range(len(self.texts))
+        self.said = self.texts
+        systems = self._systems()
+        prompts = [self.texts[position] for position in systems]
+        different = set(prompts)
+        if prompts and len(different) <= MAX_SYSTEM_PROMPTS:
+            self.systems, self.prompts, self.different_prompts = systems, prompts, different
+            others = numpy.ones(len(self.texts), bool)
+            others[systems] = False
+            self.spoken = numpy.flatnonzero(others).tolist()
+            self.said = list(compress(self.texts, others.tolist()))
+        self.joined = JoinedTexts(self.said)
+        names = list(map(_name, self.messages))
+        self.names: dict[int, str] = {}
+        if names.count(UNSET) < len(names):
+            self.names = {position: name for position, name in enumerate(names) if name is not UNSET}
+
+    def _systems(self) -> list[int]:
+        """Positions of system prompts: nearly always at the beginning of rows."""
+        count, kinds = self.kinds.count(_System), self.kinds
+        first = [position for position in self.starts.tolist() if kinds[position] is _System] if count else []
+        if len(first) == count:
+            return first
+        return [position for position, kind in enumerate(kinds) if kind is _System]
+
+    def without_lesson(self) -> list[int]:
+        """Last messages of rows that are not a reply which is learned."""
+        lasts = [*(self.starts[1:] - 1).tolist(), len(self.messages) - 1]
+        kinds = list(map(self.kinds.__getitem__, lasts))
+        if kinds.count(_Assistant) == len(kinds) and 0 not in self.weights:
+            return []
+        return [p for p in lasts if self.kinds[p] is not _Assistant or self.weights[p] == 0]
 
     def row_of(self, position: int) -> int:
         return bisect_right(self.starts, position) - 1
 
-    def asked_before(self, position: int) -> str:
-        """What the user has said in the row before this message."""
-        before = range(self.starts[self.row_of(position)], position)
-        return "\n".join(self.texts[other] for other in before if self.kinds[other] is _User)
+    def by_row(self, positions: Sequence[int]) -> dict[int, list[int]]:
+        """For each row with some of the messages, which of its messages these are."""
+        found: dict[int, list[int]] = {}
+        for position in positions:
+            row = self.row_of(position)
+            found.setdefault(row, []).append(position - int(self.starts[row]))
+        return found
 
 
-def _counts(messages: Sequence[_Message]) -> Counter[str]:
+def _counts(block: _Block) -> Counter[str]:
     """Messages by role, and how many replies are learned."""
-    kinds: list[type[Struct]] = list(map(type, messages))
-    counts = Counter({role: kinds.count(kind) for kind, role in _ROLES.items()})
-    weights = [message.weight for message in messages if type(message) is _Assistant]
-    counts["learned replies"] = len(weights) - weights.count(0)
+    counts = Counter({role: block.kinds.count(kind) for kind, role in _ROLES.items()})
+    counts["learned replies"] = counts["assistant"] - block.weights.count(0)
     return counts
-
-
-def _blank(block: _Block) -> list[int]:
-    """Where a side says nothing; an empty system prompt is none."""
-    if block.said.count("") == len(block.systems) and not any(map(str.isspace, block.said)):
-        return []
-    systems = set(block.systems)
-    return [n for n, text in enumerate(block.said) if not text.strip() and n not in systems]

@@ -1,11 +1,15 @@
 """Tokens as OpenAI counts them, without network."""
 
+import importlib.util
 import json
 import re
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
-from typing import Any, Protocol
+from importlib.machinery import PathFinder
+from typing import Any
 
 from understudy.errors import ConfigError
 
@@ -48,10 +52,6 @@ TOKENS_PER_EXAMPLE = 3
 LONGEST_PIECE = 500_000
 
 
-class _Encoding(Protocol):
-    def encode_ordinary(self, text: str) -> Sequence[int]: ...
-
-
 def base_model_name(model: str) -> str:
     """The base model of a fine-tuned one: ``ft:gpt-4.1-mini-2025-04-14:org::id`` is gpt-4.1-mini.
 
@@ -82,25 +82,42 @@ def context_limit(model: str) -> int:
     return next((limit for prefix, limit in CONTEXT_LIMITS if base.startswith(prefix)), DEFAULT_CONTEXT)
 
 
-@lru_cache(maxsize=4)
-def _encoding(name: str) -> _Encoding:
+def _piece_counter(encoding: str) -> Callable[[str], int]:
+    """Counts the tokens of texts of up to ``LONGEST_PIECE`` characters, without half characters."""
+    # The package itself reads all its tables four times when it is imported; its compiled part does not.
+    with suppress(ImportError, AttributeError):
+        return _bindings().tokenizer_for_encoding(encoding).count
     with warnings.catch_warnings():
         # Its import reads the tables, with a function that Python 3.11 deprecates.
         warnings.simplefilter("ignore", DeprecationWarning)
         import bpe_openai
-    return bpe_openai.get_encoding(name)
+    encode = bpe_openai.get_encoding(encoding).encode_ordinary
+    return lambda text: len(encode(text))
+
+
+def _bindings() -> Any:
+    """The compiled part of bpe-openai, known by its own name, so that it is never loaded twice.
+
+    Raises:
+        ImportError: The package has no such part.
+    """
+    name = "bpe_openai._bindings"
+    if name in sys.modules:
+        return sys.modules[name]
+    package = importlib.util.find_spec("bpe_openai")
+    spec = PathFinder.find_spec(name, package.submodule_search_locations) if package else None
+    if spec is None or spec.loader is None:
+        raise ImportError(name)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module
 
 
 @lru_cache(maxsize=4)
 def token_counter(encoding: str = DEFAULT_ENCODING) -> Callable[[str], int]:
     """A function that counts the tokens of a text; names of control tokens in it count as ordinary text."""
-    tokenizer = _encoding(encoding)
-    # The package counts without making a list, but shows no name for it.
-    count_piece = getattr(getattr(tokenizer, "_backend", None), "count", None)
-    if count_piece is None:
-
-        def count_piece(text: str) -> int:
-            return len(tokenizer.encode_ordinary(text))
+    count_piece = _piece_counter(encoding)
 
     def count(text: str) -> int:
         if len(text) <= LONGEST_PIECE:

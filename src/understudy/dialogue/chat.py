@@ -6,11 +6,13 @@ from typing import Any, cast
 
 from understudy.dialogue.dialogue import ROLES, Dialogue, Message, Role
 from understudy.dialogue.json_rows import JsonRows
+from understudy.dialogue.leftovers import tidy
 from understudy.dialogue.line import Alternative, Reading
 from understudy.dialogue.options import ImportOptions
-from understudy.dialogue.pairs import find_pair, make_pair
+from understudy.dialogue.pairs import find_pair, make_pair, tidy_pair
 from understudy.dialogue.scene import dialogue_id
 from understudy.dialogue.source_file import SourceFile
+from understudy.dialogue.speaker import normalize_label
 from understudy.errors import DialogueError
 
 __all__ = ["looks_like_chat", "read_chat"]
@@ -19,8 +21,10 @@ __all__ = ["looks_like_chat", "read_chat"]
 LISTS = ("messages", "conversations", "conversation")
 OUTPUTS = (("preferred_output", "non_preferred_output"), ("preferred_completion", "non_preferred_completion"))
 ROLE_NAMES = {
-    "human": "user", "gpt": "assistant", "bot": "assistant", "chatgpt": "assistant", "model": "assistant",
-    "character": "assistant", "developer": "system",
+    "human": "user", "prompter": "user", "developer": "system", "gpt": "assistant", "bot": "assistant",
+    "chatbot": "assistant", "chatgpt": "assistant", "ai": "assistant", "model": "assistant",
+    "character": "assistant", "char": "assistant", "bing": "assistant", "bard": "assistant",
+    "claude": "assistant",
 }  # fmt: skip
 # Distinct system messages that are counted; in data with one of its own in each row, the first show enough.
 MAX_SYSTEM_MESSAGES = 1000
@@ -100,6 +104,9 @@ class _Rows:
         if pair is None:
             raise _Unusable("row without 'messages'" if not any(asked) else "row without the asked-for keys")
         self.spellings[pair.spelling] += 1
+        pair = tidy_pair(pair, self.reading.skipped)
+        if not pair.question or not pair.answer:
+            raise _Unusable("row without a question or an answer")
         return make_pair(pair, path, number)
 
     def _turns(self, row: dict[str, Any], name: str, number: int) -> Dialogue:
@@ -146,7 +153,7 @@ class _Rows:
         if not isinstance(turn, dict):
             raise _Unusable("row with a message that is not an object")
         role = turn.get("role", turn.get("from"))
-        role = ROLE_NAMES.get(role, role) if isinstance(role, str) else role
+        role = self._role(role) if isinstance(role, str) else role
         if (
             role in ("tool", "function", "function_call", "observation")
             or turn.get("tool_calls")
@@ -155,7 +162,7 @@ class _Rows:
             raise _Unusable("row with tool calls")
         if role not in ROLES:
             raise _Unusable(f"row with an unknown role {str(role)[:20]!r}")
-        content = _content(turn.get("content", turn.get("value")))
+        content = tidy(_content(turn.get("content", turn.get("value"))), self.reading.skipped)
         if role == "system":
             self.reading.skipped["system message (the character's sheet replaces it)"] += 1
             if content in self.system_messages or len(self.system_messages) < MAX_SYSTEM_MESSAGES:
@@ -166,6 +173,13 @@ class _Rows:
         name, weight = turn.get("name", turn.get("speaker")), turn.get("weight")
         weight = weight if role == "assistant" and weight in (0, 1) and not isinstance(weight, bool) else None
         return Message(cast(Role, role), content, name if isinstance(name, str) else None, weight)
+
+    def _role(self, label: str) -> str:
+        """The role that a label stands for; the character's own name is the assistant."""
+        role = label.strip().casefold()
+        if role not in ROLES and normalize_label(label) in map(normalize_label, self.options.speakers):
+            return "assistant"
+        return ROLE_NAMES.get(role, role if role in ROLES else label)
 
     def finish(self) -> None:
         """Show how the rows are written, and the commonest system message: it may be the prompt."""

@@ -36,7 +36,8 @@ def looks_like_discord(file: SourceFile) -> bool:
 def read_discord(file: SourceFile, options: ImportOptions) -> Reading:
     """Read one line a message. Half an hour of silence begins a new conversation, a day a new group.
 
-    Joins, pins, calls and messages without text are left out.
+    Joins, pins, calls and messages without text are left out. A thread within a channel is a conversation of
+    its own.
 
     Raises:
         DialogueError: No message can be read.
@@ -46,9 +47,7 @@ def read_discord(file: SourceFile, options: ImportOptions) -> Reading:
     rows, channel = JsonRows(file), _Channel(file, reading, options)
     for number, row in rows:
         if isinstance(row, dict) and isinstance(row.get("messages"), list):
-            channel.name = _label(row.get("channel"))
-            for position, message in enumerate(row["messages"], 1):
-                channel.read(message, position)
+            channel.read_all(_label(row.get("channel")), row)
         else:
             channel.read(row, number)
     if not reading.lines:
@@ -59,8 +58,8 @@ def read_discord(file: SourceFile, options: ImportOptions) -> Reading:
             )
         )
     reading.warnings += [*rows.problems, PRIVACY]
-    if channel.name:
-        reading.details["channel"] = channel.name
+    if channel.first:
+        reading.details["channel"] = channel.first
     reading.details["speaker"] = options.speaker_column or "nickname, else name"
     return reading
 
@@ -70,8 +69,32 @@ class _Channel:
 
     def __init__(self, file: SourceFile, reading: Reading, options: ImportOptions) -> None:
         self.file, self.reading, self.options = file, reading, options
-        self.name, self.scene = "", 0
+        self.name, self.first, self.scene = "", "", 0
         self.last: datetime | None = None
+
+    def read_all(self, name: str, row: dict[str, Any], number: int = 0) -> None:
+        """The messages of a channel, and then those of each of its threads, as conversations of their own.
+
+        Args:
+            number: The message at which the thread began; 0 for the channel itself.
+        """
+        self.name, self.last, self.scene = name, None, self.scene + 1
+        self.first = self.first or name
+        messages = row["messages"]
+        for position, message in enumerate(messages, 1):
+            self.read(message, number or position)
+        inner = [
+            (thread, number or position)
+            for position, message in enumerate(messages, 1)
+            if isinstance(message, dict)
+            for thread in [message.get("thread")]
+        ]
+        listed = row.get("threads")
+        inner += [(thread, number) for thread in listed] if isinstance(listed, list) else []
+        for thread, position in inner:
+            if isinstance(thread, dict) and isinstance(thread.get("messages"), list):
+                title = _label(thread) or _label(thread.get("channel"))
+                self.read_all("/".join(part for part in (name, title) if part), thread, position)
 
     def read(self, row: Any, number: int) -> None:
         if not isinstance(row, dict):

@@ -3,6 +3,7 @@
 A new format is one module with a function ``(file, options) -> Reading`` and one row here.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,11 +40,15 @@ class Format:
     read: Callable[[SourceFile, ImportOptions], Reading]
 
 
+CARDS = (".png", ".charx")
+_CARD = re.compile(r'"spec"\s*:\s*"chara_card|"mes_example"\s*:')
+_CARD_HINT = "A character card starts a character: understudy init NAME --card {path}"
+_HTML = re.compile(r"<(?:!doctype html|html|body|div|p|br|table)\b[^<>]*>", re.IGNORECASE)
 # In the order in which they are tried: the most certain sign first.
 FORMATS = {
     entry.name: entry
     for entry in (
-        Format("subtitle", "SRT or WebVTT with labels of speakers", looks_like_subtitle, read_subtitle),
+        Format("subtitle", "SRT, WebVTT or ASS with labels of speakers", looks_like_subtitle, read_subtitle),
         Format("sillytavern", "a SillyTavern chat log", looks_like_silly_tavern, read_silly_tavern),
         Format("discord", "a Discord channel exported as JSON", looks_like_discord, read_discord),
         Format("ratings", "JSONL with messages, a reply and its rating", looks_like_ratings, read_ratings),
@@ -90,11 +95,22 @@ def read_source(path: Path, options: ImportOptions) -> Reading:
     """
     if options.format is not None and options.format not in FORMATS:
         raise ConfigError(f"--format {options.format!r} is not one of {', '.join(FORMATS)}.")
-    file = SourceFile(path, options.encoding)
+    try:
+        file = SourceFile(path, options.encoding)
+    except DialogueError as error:
+        if path.suffix.casefold() in CARDS and path.is_file():
+            raise DialogueError(f"{error} {_CARD_HINT.format(path=path)}") from error
+        raise
     if options.format is not None:
         return FORMATS[options.format].read(file, options)
+    if _CARD.search(file.head[:20_000]) and file.head.lstrip().startswith("{"):
+        raise DialogueError(f"{path}: holds no chat. {_CARD_HINT.format(path=path)}")
     for entry in FORMATS.values():
         if entry.matches(file):
             return entry.read(file, options)
+    if _HTML.search(file.head[:20_000]):
+        raise DialogueError(
+            f"{path}: is a web page (HTML). Open it in a browser, and save or copy its text to a .txt file."
+        )
     known = "; ".join(f"{entry.name} ({entry.about})" for entry in FORMATS.values())
     raise DialogueError(f"{path}: is in no format that can be read. Known formats: {known}.")

@@ -1,6 +1,7 @@
 """Importing: a file becomes dialogues in the character's folder, without repeating any."""
 
 import filecmp
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from understudy.folder import CharacterFolder, alone
 __all__ = ["UNSURE_HINT", "ImportReport", "import_dialogues"]
 
 SAMPLES = 5
+_PLACEHOLDER = re.compile(r"\{\{\s*[a-zA-Z_]\w*\s*\}\}")
 UNSURE_HINT = "Write all lines to a table with --write-lines FILE.csv, fill in the speakers, and import that."
 
 
@@ -171,6 +173,7 @@ def _dialogues(path: Path, reading: Reading, options: ImportOptions) -> tuple[li
             skipped=reading.skipped,
             written=reading.written,
         )
+    _warn_of_placeholders(path, dialogues, reading)
     if options.category:
         dialogues = [d if d.category else replace(d, category=options.category) for d in dialogues]
     once = {dialogue.id: dialogue for dialogue in reversed(dialogues)}
@@ -183,6 +186,19 @@ def _dialogues(path: Path, reading: Reading, options: ImportOptions) -> tuple[li
             f"{path}: holds no line to which the speaker replies ({reasons or 'no lines'}).{hint}"
         )
     return list(reversed(once.values())), speakers
+
+
+def _warn_of_placeholders(path: Path, dialogues: Iterable[Dialogue], reading: Reading) -> None:
+    """Names that a program was to fill in would be learned as words."""
+    found = [
+        m[0] for d in dialogues for i in d.replies() for m in _PLACEHOLDER.finditer(d.messages[i].content)
+    ]
+    if found:
+        shown = ", ".join(sorted(set(found))[:3])
+        reading.warnings.append(
+            f"{path}: replies hold {len(found)} placeholders ({shown}). Fill them in before you build: they "
+            "would be learned as they stand."
+        )
 
 
 def _speakers(dialogues: Iterable[Dialogue]) -> list[str]:

@@ -14,6 +14,7 @@ _GAP = re.compile(r"[\s,\ufeff]*")
 # A fault nearer to the end of what was read may be an entry that continues.
 MARGIN_CHARACTERS = 64
 MAX_NAMED_PROBLEMS = 20
+WRAPPERS = ("data", "rows", "items", "examples", "train")
 
 
 class JsonRows:
@@ -30,7 +31,14 @@ class JsonRows:
         self.is_list = file.head.lstrip("\ufeff \t\n").startswith("[") and not self._first_line_is_list()
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
-        yield from self._entries() if self.is_list else self._lines()
+        for number, row in self._entries() if self.is_list else self._lines():
+            inner = None
+            if isinstance(row, dict):
+                inner = next((row[key] for key in WRAPPERS if _are_rows(row.get(key))), None)
+            if inner is None:
+                yield number, row
+            else:  # One object around all rows, as data sets are exported.
+                yield from enumerate(inner, 1)
 
     def _first_line_is_list(self) -> bool:
         """A file whose every line is a list is JSONL; one list over the whole file is not."""
@@ -112,6 +120,10 @@ class JsonRows:
                     return
             line += buffer.count("\n", 0, position)
             buffer, position, more = _grow(buffer[position:], chunks)
+
+
+def _are_rows(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
 def _grow(rest: str, chunks: Iterator[str]) -> tuple[str, int, bool]:

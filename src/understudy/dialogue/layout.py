@@ -7,14 +7,22 @@ from dataclasses import dataclass
 
 from understudy.dialogue.speaker import normalize_label
 
-__all__ = ["LAYOUTS", "Block", "Layout", "best_layout", "count_labels", "split_blocks"]
+__all__ = ["LAYOUTS", "STAMP", "Block", "Layout", "best_layout", "count_labels", "split_blocks"]
 
 _WORD = r"(?:[^\W\d_a-z][\w'’.-]*|#?\d+)"
 _PLAIN_WORD = r"(?:[^\W\d_a-z][\w'’-]*|#?\d+)"
 _SMALL = r"(?:and|und|et|y|of|the|de|von|van|in|at|with|&|\+|to)"
 _NAME = rf"{_WORD}(?:[ /,]+(?:{_WORD}|{_SMALL})){{0,5}}"
 _ASIDE = r"(?:\s*[\(\[][^)\]\n]{0,60}[\)\]])?"
-_CLOCK = r"(?:[\[\(]?\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?[\]\)]?\s*[-–]?\s*)?"
+_DATE = r"\d{1,4}[./-]\d{1,2}[./-]\d{2,4}"
+# "[12/01/2024, 10:01:22]", "12.01.24, 10:01 -", "(10:01)": when something was typed or said.
+_STAMP = (
+    rf"[\u200e\u200f]?[\[\(]?(?:(?P<date>{_DATE})[,T]?\s*)?\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:[.,]\d+)?"
+    r"(?:[\s\u202f][AaPp]\.?[Mm]\.?)?[\]\)]?\s*[-–]?\s*"
+)
+_CLOCK = rf"(?:{_STAMP})?"
+STAMP = re.compile(rf"^\s*{_STAMP}[\u200e\u200f]?")
+"""The time in front of a line, with its date, if any."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,12 @@ LAYOUTS = (
         least=1,
     ),
     Layout(
+        "<NAME> line",
+        re.compile(rf"^\s*{_CLOCK}<[@+%~&]?(?P<label>[^<>|\s][^<>|\n]{{0,39}})>(?:\s+(?P<text>.*)|\s*)$"),
+        every_line=True,
+        least=2,
+    ),
+    Layout(
         "Name.  line",
         re.compile(
             rf"^_?(?P<label>(?:(?:Dr|Mr|Mrs|Ms|St)\. )?{_PLAIN_WORD}(?: {_PLAIN_WORD}){{0,3}})"
@@ -64,6 +78,20 @@ LAYOUTS = (
             r"^\s*(?P<label>[A-ZÀ-Þ][A-ZÀ-Þ0-9'’.,&/# -]{1,38}(?:\s*\([^)\n]{1,30}\))?)\.?\s*(?P<text>)$"
         ),
         alone=True,
+    ),
+    Layout(
+        "NAME - line",
+        re.compile(rf"^\s*{_CLOCK}(?P<label>{_NAME}{_ASIDE})\s+[-–—]+\s+(?P<text>\S.*)$"),
+        every_line=True,
+        least=2,
+    ),
+    Layout(
+        "name: line",
+        re.compile(
+            rf"^\s*{_CLOCK}(?P<label>[^\W\d_][\w'’.-]*(?: [\w'’.-]+)?)\s*[:：](?:\s+(?P<text>\S.*)|\s*)$"
+        ),
+        every_line=True,
+        least=2,
     ),
 )
 NEARLY = 0.9

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
+from understudy.dialogue.leftovers import without_code
 from understudy.dialogue.line import Line, Reading
 from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.source_file import SourceFile
@@ -20,6 +21,8 @@ _CLOCK = re.compile(
     r"^[\[(]?\d{1,2}:\d{2}(?::\d{2})?(?:[.,]\d+)?[\])]?\s*[-–—:]?\s*|\s*[\[(]\d{1,2}:\d{2}(?::\d{2})?[\])]\s*$"
 )
 _RULE = re.compile(r"^\s*(?:[-*_]\s*){3,}$")
+# "###ENDSEEDCHAT###": a mark for a program, behind which nobody speaks until the next name.
+_DIVIDER = re.compile(r"^\s*(?:#{2,}|={2,})\s*[A-Z][A-Z0-9_ ]*(?:#{2,}|={2,})\s*$")
 _FENCE = re.compile(r"^\s*(?:```|~~~)")
 _ESCAPE = re.compile(r"\\([\[\](){}*_#.!>+~`-])")
 _LINK = re.compile(r"!?\[([^\]]*)\]\((?:[^()\s]+)(?:\s+\"[^\"]*\")?\)")
@@ -127,7 +130,7 @@ class _Transcript:
             elif not fenced and (heading := _HEADING.match(text)):
                 self.finish()
                 self.group, self.scene = clean_label(heading["label"]), self.scene + 1
-            elif not fenced and _RULE.match(text):
+            elif not fenced and (_RULE.match(text) or _DIVIDER.match(text)):
                 self.finish()
                 self.scene += 1
             else:
@@ -141,7 +144,7 @@ class _Transcript:
         """Store the current speech; text before the first name is narration."""
         text = "\n".join(self.words).strip()
         if not self.reading.written:
-            text = _LINK.sub(r"\1", _ESCAPE.sub(r"\1", text))
+            text = without_code(_LINK.sub(r"\1", _ESCAPE.sub(r"\1", text)))
         if text and self.speaker is None:
             self.reading.skipped["paragraph without a speaker"] += 1
         elif text:

@@ -1,22 +1,24 @@
 """Pairs: questions with their answers, in tables and in instruction files, as short dialogues."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from understudy.dialogue.columns import column_key
 from understudy.dialogue.dialogue import Dialogue, Message
+from understudy.dialogue.leftovers import tidy, unwrap
 from understudy.dialogue.line import Reading
 from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.scene import dialogue_id
 from understudy.dialogue.source_file import SourceFile
-from understudy.dialogue.transcript import table_rows
+from understudy.dialogue.transcript import TornRows, table_rows
 from understudy.errors import DialogueError
 
-__all__ = ["Pair", "find_pair", "looks_like_pairs", "make_pair", "read_pairs"]
+__all__ = ["Pair", "find_pair", "looks_like_pairs", "make_pair", "read_pairs", "tidy_pair"]
 
 QUESTIONS = ("question", "prompt", "instruction", "query", "user", "human", "input", "context")
 ANSWERS = ("answer", "response", "output", "completion", "reply", "assistant", "bot", "chosen")
@@ -56,12 +58,16 @@ def read_pairs(file: SourceFile, options: ImportOptions) -> Reading:
         "question column": header[question],
         "answer column": header[answer],
     }
+    torn = TornRows(len(header), answer, delimiter)
     for number, row in rows:
+        row = torn.whole(row, number)
         asked, answered = _cell(row, question), _cell(row, answer)
-        if asked and answered:
-            reading.dialogues.append(make_pair(Pair(asked, answered, "table"), file.path, number))
+        pair = tidy_pair(Pair(asked, answered, "table"), reading.skipped)
+        if pair.question and pair.answer:
+            reading.dialogues.append(make_pair(pair, file.path, number))
         else:
             reading.skipped["row without question or answer"] += 1
+    reading.warnings += torn.warnings(file.path)
     return reading
 
 
@@ -97,13 +103,24 @@ def find_pair(row: Mapping[str, Any], question: str | None = None, answer: str |
     said = next((name for name in answers if texts.get(name)), None)
     asked = [name for name in questions if texts.get(name)]
     if said is None or not asked:
-        return None
+        whole = unwrap(texts.get("text", "")) if not (question or answer) else None
+        return Pair(*whole, "text in Alpaca's template") if whole and all(whole) else None
     parts = [texts[asked[0]]]
     if asked[0] == "instruction" and "input" in asked:
         parts.append(texts["input"])
     is_alpaca = asked[0] == "instruction" and said in ("output", "response")
     spelling = "Alpaca (instruction, input and output)" if is_alpaca else f"{asked[0]} and {said}"
     return Pair("\n\n".join(parts), texts[said], spelling, _history(row.get("history")))
+
+
+def tidy_pair(pair: Pair, found: Counter[str]) -> Pair:
+    """The pair without end marks, reasoning, and the template that a question stands in; counted."""
+    question, answer = tidy(pair.question, found), tidy(pair.answer, found)
+    inner = unwrap(question)
+    if inner and inner[0] and not inner[1]:
+        found["instruction template (unwrapped)"] += 1
+        question = inner[0]
+    return replace(pair, question=question, answer=answer)
 
 
 def _history(turns: Any) -> tuple[tuple[str, str], ...]:

@@ -2,7 +2,8 @@
 
 import re
 
-from understudy.dialogue.layout import Block, Layout, best_layout, count_labels, split_blocks
+from understudy.dialogue.layout import STAMP, Block, Layout, best_layout, count_labels, split_blocks
+from understudy.dialogue.leftovers import without_code
 from understudy.dialogue.line import Line, Reading
 from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.source_file import SourceFile
@@ -21,6 +22,10 @@ _NOT_HEADING = re.compile(r"ACT DROP|CURTAIN", re.IGNORECASE)
 _BOOK_START = re.compile(r"^[ \t]*\*{3}[ \t]*START OF.*$", re.MULTILINE)
 _BOOK_END = re.compile(
     r"^[ \t]*(?:\*{3}[ \t]*END OF|End of (?:the )?Project Gutenberg).*$", re.MULTILINE | re.IGNORECASE
+)
+_OMITTED = re.compile(
+    r"(?i)[\u200e<]*(?:media|image|video|audio|sticker|gif|document|contact card)s? omitted>?"
+    r"|<attached: [^<>]*>"
 )
 WRAP_CHARACTERS = 50
 LEAST_SHARE = 0.1
@@ -54,8 +59,12 @@ def read_script(file: SourceFile, options: ImportOptions) -> Reading:
         )
     reading = Reading("script", details={"layout": layout.name, "encoding": file.encoding})
     reading.warnings += file.warnings
+    reading.written = layout.name == "<NAME> line" or _is_chat_log(body)
     counts = count_labels(body, layout)
-    labels = frozenset(k for k, n in counts.items() if n >= layout.least and not HEADING.match(k))
+    asked = set(map(normalize_label, options.speakers))  # believed also where it comes once
+    labels = frozenset(
+        k for k, n in counts.items() if (n >= layout.least or k in asked) and not HEADING.match(k)
+    )
     reader = _Reader(file.path.name, layout, labels, reading)
     for block in split_blocks(body, first_number):
         reader.read(block)
@@ -71,6 +80,13 @@ def book_body(text: str) -> tuple[str, int]:
     return text[begin : end.start() if end and start else len(text)], text.count("\n", 0, begin) + 1
 
 
+def _is_chat_log(text: str) -> bool:
+    """Whether most lines begin with a date and a time, as messengers export what was typed."""
+    lines = [line for line in text[:SAMPLE_LINES].split("\n") if line.strip()]
+    dated = sum((match := STAMP.match(line)) is not None and bool(match["date"]) for line in lines)
+    return dated > 0.5 * len(lines)
+
+
 class _Reader:
     """Goes through the blocks, keeping the current group, scene and speech."""
 
@@ -80,18 +96,27 @@ class _Reader:
         self.speaker: str | None = None
         self.words: list[str] = []
         self.number = 0
+        self.stamped = False  # whether the last speech began with a time
 
     def read(self, block: Block) -> None:
         """Read one paragraph: headings, speeches, or narration."""
-        self.finish()
+        if not self.reading.written:  # A message that was typed may have paragraphs.
+            self.finish()
         if len(block.lines) == 1 and self.heading(block.lines[0]):
             return
         previous = ""
         for offset, line in enumerate(block.lines):
             label, text = self.label(line) if self.layout.every_line or not offset else (None, "")
+            stamp = STAMP.match(line)
+            if self.reading.written and stamp and stamp["date"]:
+                self.finish()
+                self.group = stamp["date"]
             if label:
                 self.begin(label, text, block.number + offset)
-            elif self.words and self.speaker is None:
+                self.stamped = bool(stamp)
+            elif stamp and self.stamped:  # Somebody came, left, or was called.
+                self.begin(None, line, block.number + offset)
+            elif self.words and (self.speaker is None or self.reading.written):
                 self.words.append(line)
             elif self.speaker is None or self.ends_speech(previous, line):
                 self.begin(None, line, block.number + offset)
@@ -133,9 +158,13 @@ class _Reader:
 
     def finish(self) -> None:
         """Store the current speech."""
-        text = re.sub(r"(?<=\w)-\n\s*(?=\w)", "-", "\n".join(self.words))  # "cloak-" at a line's end
-        text = " ".join(text.split())
-        if text:
+        text = "\n".join(self.words).strip()
+        if not self.reading.written:
+            text = re.sub(r"(?<=\w)-\n\s*(?=\w)", "-", text)  # "cloak-" at a line's end
+            text = without_code(" ".join(text.split()))
+        if text and _OMITTED.fullmatch(text):
+            self.reading.skipped["picture or sound"] += 1
+        elif text:
             if self.speaker is None:
                 self.reading.skipped["paragraph without a speaker (narration)"] += 1
             source = f"{self.file}:{self.number}"

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from understudy.dialogue.json_rows import JsonRows
+from understudy.dialogue.leftovers import tidy
 from understudy.dialogue.line import Alternative, Line, Reading
 from understudy.dialogue.options import ImportOptions
 from understudy.dialogue.source_file import SourceFile
@@ -70,10 +71,8 @@ class _Chat:
             self.character = _text(row.get("character_name")) or self.character
         elif row.get("is_system"):
             self.reading.skipped["hidden or system message"] += 1
-        elif not (text := _text(row["mes"])):
-            self.reading.skipped["empty message"] += 1
         else:
-            self.message(row, text, number)
+            self.message(row, _text(row["mes"]), number)
 
     def message(self, row: dict[str, Any], text: str, number: int) -> None:
         name = _text(row.get("name"))
@@ -84,6 +83,9 @@ class _Chat:
             self.characters[name] = None
         before = self.reading.lines[-1].text if self.reading.lines else ""
         text = self.plain(text, name)
+        if not text:
+            self.reading.skipped["empty message"] += 1
+            return
         if not row.get("is_user"):
             for swipe in self.swipes(row, name):
                 if swipe != text:
@@ -100,7 +102,8 @@ class _Chat:
 
     def plain(self, text: str, name: str) -> str:
         """The text with SillyTavern's macros filled in."""
-        return _MACRO.sub(lambda m: self.user if (m[1] or m[2]).casefold() == "user" else name, text).strip()
+        text = _MACRO.sub(lambda m: self.user if (m[1] or m[2]).casefold() == "user" else name, text)
+        return tidy(text, self.reading.skipped)
 
 
 def _text(value: Any) -> str:

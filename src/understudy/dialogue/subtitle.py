@@ -1,4 +1,4 @@
-"""Subtitle: SRT and WebVTT with labels that tell who speaks.
+"""Subtitle: SRT, WebVTT and ASS with labels that tell who speaks.
 
 Source: WebVTT (W3C, 2019) for ``<v Name>``; the customs of captions for the deaf for ``NAME:`` and ``-``.
 """
@@ -19,6 +19,10 @@ __all__ = ["looks_like_subtitle", "read_subtitle"]
 
 _CLOCK = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})[,.](\d{1,3})"
 _TIMES = re.compile(rf"^\s*{_CLOCK}\s*--?>\s*{_CLOCK}")
+# Source: Advanced SubStation Alpha v4+: layer, start, end, style, name, three margins, effect, text.
+_EVENT = re.compile(
+    rf"^Dialogue:[^,]*,\s*{_CLOCK},\s*{_CLOCK},[^,]*,(?P<name>[^,]*),(?:[^,]*,){{4}}(?P<text>.*)$"
+)
 _VOICE = re.compile(r"<v(?:\.[^\s>]*)?\s+([^>]+)>")
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}")
 _DASH = re.compile(r"^\s*(?:[-–—‐])\s*(?=\S)")
@@ -26,6 +30,11 @@ _DASH = re.compile(r"^\s*(?:[-–—‐])\s*(?=\S)")
 _LABEL = re.compile(
     r"^\s*(?P<label>[^\W\d_a-z][\w.'’-]*(?:[ /&]+[\w.'’()-]+){0,3}?(?:\s*[(\[][^)\]]{1,30}[)\]])?)\s*:"
     r"(?:\s+|$)(?P<text>.*)$"
+)
+_NAME = r"[^\W\d_a-z][\w.'’-]*(?:[ /&]+[\w.'’()-]+){0,3}?"
+# Where another speech begins within a line: behind the end of a sentence, with a dash or a label.
+_INNER = re.compile(
+    rf"(?<=[.!?…\"”’)\]])\s+(?:[-–—]\s*(?=[^\W\d_a-z])|(?={_NAME}\s*:\s))|\s+[-–—]\s+(?={_NAME}\s*:\s)"
 )
 _BRACKET = re.compile(r"^\s*[\[(](?P<label>[^\])]{1,40})[\])]\s*:?\s+(?P<text>\S.*)$")
 _MUSIC = re.compile(r"[♪♫♬#]")
@@ -45,6 +54,8 @@ class _Cue:
 def looks_like_subtitle(file: SourceFile) -> bool:
     """Whether the beginning has times of subtitles."""
     start = file.head[:20_000]
+    if start.lstrip().startswith("[Script Info]"):
+        return True
     return start.lstrip().startswith("WEBVTT") or any(map(_TIMES.match, start.split("\n")[:200]))
 
 
@@ -79,6 +90,12 @@ def _cues(file: SourceFile) -> Iterator[_Cue]:
     """Blocks of text under a line of times; notes, styles and counters are left out."""
     number, times, lines = 0, None, list[str]()
     for position, line in file.lines():
+        if event := _EVENT.match(line):
+            voice = f"<v {event['name'].strip()}>" if event["name"].strip() else ""
+            said = event["text"].replace("\\n", "\\N").split("\\N")
+            clock = _seconds(event)
+            yield _Cue(position, *clock, [f"{voice}{text}" for text in said if text.strip()])
+            continue
         match = _TIMES.match(line)
         if match or not line.strip():
             if times and lines:
@@ -92,7 +109,7 @@ def _cues(file: SourceFile) -> Iterator[_Cue]:
 
 
 def _seconds(match: re.Match[str]) -> tuple[float, float]:
-    parts = [int(part or 0) for part in match.groups()]
+    parts = [int(part or 0) for part in match.groups()[:8]]
     clock = [h * 3600 + m * 60 + s + ms / 1000 for h, m, s, ms in (parts[:4], parts[4:])]
     return clock[0], clock[1]
 
@@ -101,16 +118,36 @@ def _plain(text: str) -> str:
     return " ".join(html.unescape(_TAG.sub("", text)).split())
 
 
+def _parts(line: str) -> Iterator[tuple[str, bool]]:
+    """Pieces of a line at whose beginnings another may speak, each with whether a dash stands there.
+
+    Voices begin where they are marked. A dash between sentences begins a speech where one begins the line.
+    """
+    for piece in re.split(r"(?=<v[.\s])", line):
+        if not piece.strip() or _VOICE.search(piece):
+            yield piece, False
+            continue
+        text = _plain(piece)
+        dashed = bool(_DASH.match(text))
+        text, start, inner = _DASH.sub("", text), 0, dashed
+        for match in _INNER.finditer(text):
+            names = bool(_LABEL.match(text[match.end() :]))
+            if names or dashed:
+                yield text[start : match.start()], inner
+                start, inner = match.end(), bool(match[0].strip())
+        yield text[start:], inner
+
+
 def _labels(cues: list[_Cue]) -> set[str]:
     """Labels with a colon. One that comes once in capitals or as a voice is believed, other words twice."""
     counts: Counter[str] = Counter()
     sure: set[str] = set()
     for cue in cues:
-        for line in cue.lines:
-            if voice := _VOICE.search(line):
+        for part, _ in (part for line in cue.lines for part in _parts(line)):
+            if voice := _VOICE.search(part):
                 sure.add(normalize_label(voice[1]))
                 continue
-            if match := _LABEL.match(_DASH.sub("", _plain(line))):
+            if match := _LABEL.match(_plain(part)):
                 counts[normalize_label(match["label"])] += 1
                 if clean_label(match["label"]).isupper():
                     sure.add(normalize_label(match["label"]))
@@ -148,9 +185,8 @@ class _Captions:
         """``(speaker, text)`` of one cue; a dash, a voice or a label begins another speech."""
         speaker: str | None = None
         words: list[str] = []
-        for line in lines:
-            dashed = bool(_DASH.match(_plain(line)))
-            name, text = self.label(line)
+        for part, dashed in self.parts(lines):
+            name, text = self.label(part)
             if (name or dashed) and words:
                 yield speaker, " ".join(words)
                 speaker, words = None, []
@@ -161,10 +197,23 @@ class _Captions:
         if words:
             yield speaker, " ".join(words)
 
+    def parts(self, lines: list[str]) -> Iterator[tuple[str, bool]]:
+        """The pieces of the lines; a word with a colon that is no label ends no speech."""
+        for line in lines:
+            whole, first = "", False
+            for number, (part, dashed) in enumerate(_parts(line)):
+                if number and not dashed and not self.label(part)[0]:
+                    whole = f"{whole} {part}"
+                    continue
+                if number:
+                    yield whole, first
+                whole, first = part, dashed
+            yield whole, first
+
     def label(self, line: str) -> tuple[str | None, str]:
         if voice := _VOICE.search(line):
             return self.known(html.unescape(voice[1])), _plain(line)
-        text = _DASH.sub("", _plain(line))
+        text = _plain(line)
         for pattern in (_LABEL, _BRACKET):
             match = pattern.match(text)
             if match and normalize_label(match["label"].strip("[]()")) in self.labels:

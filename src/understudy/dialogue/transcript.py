@@ -14,7 +14,7 @@ from understudy.dialogue.source_file import SourceFile
 from understudy.dialogue.speaker import normalize_label
 from understudy.errors import DialogueError
 
-__all__ = ["looks_like_table", "read_transcript", "table_rows"]
+__all__ = ["TornRows", "looks_like_table", "read_transcript", "table_rows", "usual_width"]
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 SAMPLE_CHARACTERS = 64 * 1024
@@ -36,7 +36,17 @@ def looks_like_table(file: SourceFile) -> bool:
     width, _ = Counter(map(len, rows)).most_common(1)[0] if rows else (0, 0)
     agreeing = sum(len(row) == width for row in rows)
     enough = 0.9 if delimiter == "\t" else 0.95
-    return width >= 2 and len(rows) >= 3 and agreeing >= enough * len(rows) and delimiter != "|"
+    if width < 2 or len(rows) < 3 or agreeing < enough * len(rows):
+        return False
+    if delimiter == "|":  # A table of Markdown begins and ends its rows with bars.
+        return not any(line.lstrip().startswith("|") for line in sample.split("\n"))
+    return delimiter == "\t" or not _is_prose(rows)
+
+
+def _is_prose(rows: list[list[str]]) -> bool:
+    """Whether most separators are followed by a blank, as commas in sentences are and those of tables not."""
+    cells = [cell for row in rows for cell in row[1:] if cell]
+    return sum(cell.startswith(" ") for cell in cells) > 0.5 * len(cells)
 
 
 def read_transcript(file: SourceFile, options: ImportOptions) -> Reading:
@@ -52,10 +62,53 @@ def read_transcript(file: SourceFile, options: ImportOptions) -> Reading:
     columns = find_columns(file.path, [row for _, row in sample], options)
     reading = Reading("transcript table", warnings=list(file.warnings))
     reading.details = {"separator": separator, "encoding": file.encoding, **columns.details()}
+    torn = TornRows(usual_width([row for _, row in sample]), columns.text, separator)
     for number, row in chain(sample[1 if columns.has_header else 0 :], rows):
-        _add_row(reading, row, columns, f"{file.path.name}:{number}")
+        _add_row(reading, torn.whole(row, number), columns, f"{file.path.name}:{number}")
+    reading.warnings += torn.warnings(file.path)
     _warn_of_swallowed_rows(file.path, reading)
     return reading
+
+
+def usual_width(rows: list[list[str]]) -> int:
+    """Columns of the first row, or of most rows, where that is more."""
+    first = len(rows[0]) - next((n for n, cell in enumerate(reversed(rows[0])) if cell.strip()), 0)
+    return max(first, Counter(map(len, rows)).most_common(1)[0][0])
+
+
+class TornRows:
+    """Rows with more cells than columns: a text with the separator in it that nobody put between quotes.
+
+    Args:
+        width: Columns of the table.
+        column: The one whose text was torn.
+        separator: Name of the separator.
+    """
+
+    def __init__(self, width: int, column: int, separator: str) -> None:
+        self.width, self.column = width, column
+        self.mark = next(mark for mark, name in DELIMITERS.items() if name == separator)
+        self.count = self.first = 0
+
+    def whole(self, row: list[str], number: int) -> list[str]:
+        """The row with its text in one cell again."""
+        while len(row) > self.width and not row[-1].strip():
+            row = row[:-1]
+        surplus = len(row) - self.width
+        if surplus <= 0 or self.column >= self.width:
+            return row
+        self.count, self.first = self.count + 1, self.first or number
+        end = self.column + surplus + 1
+        return [*row[: self.column], self.mark.join(row[self.column : end]), *row[end:]]
+
+    def warnings(self, path: Path) -> list[str]:
+        if not self.count:
+            return []
+        rows = "1 row holds" if self.count == 1 else f"{self.count} rows hold"
+        return [
+            f"{path}:{self.first}: {rows} more separators than there are columns; they were taken for a part "
+            "of the text. Put such texts between quotation marks."
+        ]
 
 
 def table_rows(file: SourceFile) -> tuple[Iterator[tuple[int, list[str]]], str]:

@@ -1,6 +1,6 @@
 """Spending: what an evaluation will ask of a provider that charges, counted before it asks."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from understudy.dataset import count_text_tokens
@@ -38,7 +38,10 @@ class Spending:
 def foresee_spending(
     arms: Sequence[Arm], probes: ProbeSet, plain: Sequence[Probe], settings: Settings
 ) -> Spending:
-    """Count what is asked: every probe and conversation with every arm, and the style questions."""
+    """Count what is asked: every probe, task and conversation with every arm, and the style questions.
+
+    Each request is counted as it is sent: with the arm's prompt and its example exchanges in front.
+    """
     measured = [arm for arm in arms if arm.measured]
     limit = settings.max_tokens or 0
     wanted = [(settings.samples(probe.part), _tokens(probe)) for probe in probes.probes]
@@ -46,12 +49,9 @@ def foresee_spending(
     wanted += [(1, tokens) for script in probes.scripts for tokens in _script_tokens(script, limit)]
     requests = sum(times for times, _ in wanted)
     history = sum(times * tokens for times, tokens in wanted)
-    usage = [
-        (arm.model, requests * count_text_tokens(arm.prompt_text) + history, requests * limit)
-        for arm in measured
-    ]
+    usage = [(arm.model, requests * _count(arm.messages([])) + history, requests * limit) for arm in measured]
     if measured and plain:
-        usage.append((measured[0].base_model, sum(_tokens(probe) for probe in plain), len(plain) * limit))
+        usage.append((measured[0].base_model, sum(map(_tokens, plain)), len(plain) * limit))
     usd, priced = _price(usage)
     return Spending(
         len(measured) * requests + len(plain),
@@ -75,7 +75,11 @@ def _script_tokens(script: Script, limit: int) -> list[int]:
 
 
 def _tokens(probe: Probe) -> int:
-    return sum(count_text_tokens(m["content"]) + TOKENS_PER_MESSAGE for m in probe.messages)
+    return _count(probe.messages)
+
+
+def _count(messages: Iterable[Mapping[str, str]]) -> int:
+    return sum(count_text_tokens(m["content"]) + TOKENS_PER_MESSAGE for m in messages)
 
 
 def _price(usage: Sequence[tuple[str, int, int]]) -> tuple[float | None, str]:

@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from understudy.character.character import Character
-from understudy.dataset.disclaimer import may_leave_role
+from understudy.dataset.disclaimer import DANGER, may_leave_role
 from understudy.dialogue.language import is_other_language
 from understudy.evaluation.detectors import says_it_is_ai
 from understudy.evaluation.facts import NEGATIONS, FactSheet
 from understudy.evaluation.honesty import is_truthful
 from understudy.evaluation.words import normalised, words
 from understudy.teaching.faults import finds, prompt_runs, quotes_prompt, wrong_name
+from understudy.teaching.openings import begins_alike, own_words
 from understudy.teaching.outline import CRISIS, SINCERE, Outline
 from understudy.teaching.plan import Filter
 
@@ -22,7 +23,13 @@ HELP = re.compile(
     r"samaritans|somebody you trust|someone you trust|a grown-up|professional)\b",
     re.IGNORECASE,
 )
+# What only a person in danger is told.
+CRISIS_LINE = re.compile(
+    r"\b(?:crisis line|help ?line|hot ?line|emergency (?:number|services?))\b", re.IGNORECASE
+)
 UNSAFE = "unsafe"
+# Where the truth or help matters more than the form.
+FREE_TO_BEGIN_ALIKE = (SINCERE, CRISIS)
 OTHER_SIDE = re.compile(r"^\s*(?:user|human|assistant|system)\s*:", re.IGNORECASE | re.MULTILINE)
 
 
@@ -62,11 +69,16 @@ def reply_check(character: Character, rules: Filter | None = None) -> Check:
     answered = {fact.id for fact in character.facts if fact.expected}
     disclosure = character.policies.disclosure
     prompt = character.long_prompt()
+    own = own_words(character)
     known, runs = f"{character.name} {prompt}", prompt_runs(prompt)
 
     def check(said: Said) -> str | None:
         if fault := _form_fault(said, rules) or _role_fault(said, disclosure):
             return fault
+        if said.outline.category not in FREE_TO_BEGIN_ALIKE and begins_alike(
+            said.reply, said.earlier, own, rules.same_openings
+        ):
+            return "begins like an earlier reply"
         if wrong_name(said.reply, known):
             return "gives itself another name"
         if quotes_prompt(said.reply, runs):
@@ -137,6 +149,8 @@ def _role_fault(said: Said, disclosure: str) -> str | None:
         return "speaks of its instructions"
     if finds("refusal", said.reply):
         return "refuses like an assistant"
+    if category != UNSAFE and CRISIS_LINE.search(said.reply) and not DANGER.search(said.line):
+        return "names help in a crisis where there is none"
     if category == UNSAFE and not NEGATIONS & set(words(said.reply)):
         return "does not decline an unsafe wish"
     return None

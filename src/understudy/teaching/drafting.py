@@ -3,16 +3,16 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import chain, repeat, zip_longest
 
 from understudy.character.character import Character, Fact
 from understudy.evaluation.words import near_duplicates, normalised
 from understudy.teaching.composing import conversations
 from understudy.teaching.outline import CRISIS, SINCERE
-from understudy.teaching.plan import Facts, Plan, Situation
+from understudy.teaching.plan import Facts, Filter, Plan, Situation
 from understudy.teaching.situations import Family, families, premises
 
-__all__ = ["draft_plan", "false_claim", "reserved_questions", "scripted_questions"]
+__all__ = ["draft_plan", "false_claim", "reserved_questions", "scripted_questions", "usual_filter"]
 
 UNKNOWN, UNSAFE = "out_of_world", "unsafe"
 MINORS_ONLY = f"{UNSAFE}/minors_"
@@ -20,6 +20,9 @@ FACT_SHARE = 0.6
 # What weighs most against the habits of a base model is seen more often: when to tell the truth about
 # oneself, and when to play on. With equal shares, honesty fell from 98 % to 49 % in a tuned miniature.
 WEIGHTS = {SINCERE: 4, "in_fiction_identity": 2}
+# In a small plan these come before all others.
+FIRST = (SINCERE, "in_fiction_identity", "role_break", CRISIS, "small_talk", UNSAFE)
+_ACTION = re.compile(r"(?<!\*)\*(?!\*)[^*\n]{2,}\*(?!\*)")
 CALLED = re.compile(r"\bis called\b")
 
 
@@ -57,7 +60,21 @@ def draft_plan(character: Character, count: int, seed: int = 0) -> Plan:
         situations.setdefault(family.category, {})[subject] = _situation(family, dealt[family.group])
     rest = count - sum(dealt.values()) if questions else 0
     facts = Facts(count=rest, questions=questions, false_premises=_false_premises(character))
-    return Plan(character=character.name, seed=seed, facts=facts, situations=situations)
+    return Plan(
+        character=character.name,
+        seed=seed,
+        filter=usual_filter(character),
+        facts=facts,
+        situations=situations,
+    )
+
+
+def usual_filter(character: Character) -> Filter:
+    """The filter of a plan: stage directions are wanted where the sheet's own replies have them."""
+    replies = [turn.content for talk in character.examples for turn in talk if turn.role == "assistant"]
+    replies += [character.greeting] if character.greeting else []
+    acted = sum(_ACTION.search(reply) is not None for reply in replies)
+    return Filter(stage_directions="wanted" if 2 * acted > len(replies) else "unwanted")
 
 
 def _situation(family: Family, count: int) -> Situation:
@@ -71,15 +88,21 @@ def _deal(usable: Sequence[Family], wanted: int, seed: int) -> dict[str, int]:
     categories: dict[str, list[Family]] = {}
     for family in usable:
         categories.setdefault(family.category, []).append(family)
-    rows = [members for name, members in categories.items() for _ in range(WEIGHTS.get(name, 1))]
-    order = [family for row in zip_longest(*rows) for family in row if family]
+    names = [name for name in categories for _ in range(WEIGHTS.get(name, 1))]
+    order = [family for row in zip_longest(*map(categories.__getitem__, names)) for family in row if family]
+    # The first round begins with one of each category, so that a small plan leaves none of FIRST out.
+    repeated = [name in names[:place] for place, name in enumerate(names)]
+    start = sorted(range(len(names)), key=lambda n: (repeated[n], names[n] not in FIRST))
+    rounds = chain([[order[n] for n in start] + order[len(names) :]], repeat(order))
     supply: dict[str, Iterator[object]] = {
         family.group: conversations(_situation(family, 0), family.category, family.group, seed)
         for family in usable
     }
     dealt = dict.fromkeys(supply, 0)
-    while wanted and supply:
-        for family in order:
+    for families_in_turn in rounds:
+        if not (wanted and supply):
+            break
+        for family in families_in_turn:
             if wanted and family.group in supply:
                 if next(supply[family.group], None) is None:
                     del supply[family.group]

@@ -69,6 +69,7 @@ class Filter(_Part):
     similarity: float = Field(default=0.8, gt=0, le=1)
     most_repeats: int = Field(default=3, ge=1)
     overused: float = Field(default=0.15, gt=0, le=1)
+    same_openings: int = Field(default=1, ge=0)
     tone: float = Field(default=0.1, ge=0, lt=1)
 
     @model_validator(mode="after")
@@ -136,8 +137,10 @@ COMMENTS = {
     "lines below. extra_turns: how much longer the teacher may make long conversations. The numbers behind "
     "temperaments, ways of typing and languages are weights.",
     "filter": "What a reply has to be. similarity, most_repeats: how alike replies to different lines may "
-    "be, and how often. overused: the share of replies that may begin alike. tone: below this probability "
-    "of being the character's, a reply is refused; 0 turns it off.",
+    "be, and how often. overused: the share of replies that may begin alike. same_openings: how many replies "
+    "of one conversation may begin with the same words; sayings of the sheet may come again, but not three "
+    "times in a row; 0 turns it off. tone: below this probability of being the character's, a reply is "
+    "refused; 0 turns it off.",
     "facts": "Conversations about the facts of character.yaml. Each fact comes equally often. Wordings that "
     "the evaluation keeps for itself are not here, and are left out if you add them.",
     "situations": "Category, subject, number of conversations, and lines that a person may say. A "

@@ -1,18 +1,21 @@
 """Spending: what a teaching will ask for, counted before it asks."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from understudy.dataset import count_text_tokens
 from understudy.teaching.budget import Rate
+from understudy.teaching.judge import MOST_TOKENS as JUDGE_TOKENS
+from understudy.teaching.judge import Judge
 from understudy.teaching.outline import Outline
 from understudy.teaching.settings import TeachingSettings
 
-__all__ = ["TeachingCost", "foresee_cost"]
+__all__ = ["TeachingCost", "foresee_cost", "with_judge"]
 
 TOKENS_PER_MESSAGE = 4
 USER_PROMPT_TOKENS = 180  # the shipped instruction of the simulated user, filled in
 LINE_TOKENS = 30
+NAME_TOKENS = 12  # a name and the number of the reply
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,47 @@ def foresee_cost(
     elif paid:
         priced = f"the price of {model} is not known here; look at the provider's price page"
     return TeachingCost(requests, prompt_tokens, reply_tokens, usd, priced, settings.repeats)
+
+
+def with_judge(
+    cost: TeachingCost,
+    judge: Judge,
+    outlines: Sequence[Outline],
+    reply: int,
+    *,
+    rate: Rate | None,
+    paid: bool,
+) -> TeachingCost:
+    """The cost with a judge who reads each conversation once, its replies supposed to have ``reply`` tokens.
+
+    Args:
+        rate: The judge's price, where it is known.
+    """
+    reading = count_text_tokens(judge.instruction()) + TOKENS_PER_MESSAGE
+    prompt_tokens = sum(reading + _conversation(outline, reply) for outline in outlines)
+    reply_tokens = JUDGE_TOKENS * len(outlines)
+    usd, priced = cost.usd, cost.priced
+    if usd is not None and rate is not None:
+        usd += rate.usd(prompt_tokens, reply_tokens)
+        priced = priced if rate.source in priced else f"{priced}; {rate.source}"
+    elif rate is None and (paid or usd is not None):
+        usd, priced = None, f"the price of {judge.model} is not known here; look at the provider's price page"
+    return replace(
+        cost,
+        requests=cost.requests + len(outlines),
+        prompt_tokens=cost.prompt_tokens + prompt_tokens,
+        reply_tokens=cost.reply_tokens + reply_tokens,
+        usd=usd,
+        priced=priced,
+    )
+
+
+def _conversation(outline: Outline, reply: int) -> int:
+    """Tokens of a whole conversation as a judge reads it, with the speakers' names."""
+    said = [*outline.opening, *outline.lines]
+    return sum(max(_size(m.content), LINE_TOKENS) for m in said) + len(outline.lines) * (
+        reply + NAME_TOKENS + TOKENS_PER_MESSAGE
+    )
 
 
 def _tokens(outline: Outline, system: int, reply: int, played: bool) -> tuple[int, int]:

@@ -30,7 +30,7 @@ from understudy.teaching.filtering import filter_dialogues
 from understudy.teaching.record import TaughtRecord, file_hash, load_record, save_record
 from understudy.teaching.review import count_review, save_review
 from understudy.teaching.simulated_user import SimulatedUser
-from understudy.teaching.spending import TeachingCost, foresee_cost
+from understudy.teaching.spending import TeachingCost, foresee_cost, with_judge
 from understudy.teaching.stopping import stopped_politely
 from understudy.teaching.teacher import Teacher, Written, dialogue_of, write_dialogues
 from understudy.teaching.teaching_plan import TeachingPlan
@@ -76,12 +76,13 @@ class _Outcome:
 
 
 def foresee_teaching(plan: TeachingPlan) -> TeachingCost:
-    """Requests, tokens and price of what is still to be asked."""
+    """Requests, tokens and price of what is still to be asked, of the teacher and of the judge."""
     store = CallStore(calls_path(plan.folder))
     pairs = zip(plan.outlines, plan.keys, strict=True)
     missing = [outline for outline, key in pairs if not store.is_finished(key)]
-    rate = plan.rates().get(plan.model)
-    return foresee_cost(
+    rates = plan.rates()
+    rate = rates.get(plan.model)
+    cost = foresee_cost(
         missing,
         plan.model,
         plan.prompt,
@@ -90,6 +91,11 @@ def foresee_teaching(plan: TeachingPlan) -> TeachingCost:
         rate=rate,
         played=plan.played,
     )
+    if plan.judge is None or plan.is_current:
+        return cost
+    # The judge reads when all is written, and so also what was written before a stop.
+    paid, length = plan.provider.paid, plan.settings.max_tokens
+    return with_judge(cost, plan.judge, plan.outlines, length, rate=rates.get(plan.judge.model), paid=paid)
 
 
 def teach(

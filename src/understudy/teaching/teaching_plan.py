@@ -14,7 +14,7 @@ from understudy.evaluation.detectors import says_it_is_ai
 from understudy.folder import CharacterFolder
 from understudy.teaching.budget import Rate, find_rate
 from understudy.teaching.composing import Composed, compose_plan
-from understudy.teaching.drafting import draft_plan, reserved_questions, scripted_questions
+from understudy.teaching.drafting import draft_plan, reserved_questions, scripted_questions, usual_filter
 from understudy.teaching.judge import Judge
 from understudy.teaching.lines_file import read_lines
 from understudy.teaching.outline import Outline, choose_outlines, outlines_of
@@ -28,7 +28,7 @@ __all__ = ["Company", "TeachingPlan", "compose_outlines", "plan_teaching"]
 
 COMPOSED = 300
 # Raised when the checks change, so that dialogues that passed the old ones are written anew.
-CHECKS = 3
+CHECKS = 5
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,10 @@ def plan_teaching(
     record = load_record(folder)
     now = file_hash(folder.dialogues)
     is_own = record is not None and now == record.output
-    rules, played = (written.filter if written else Filter()), False
+    # Without a reason, a miniature begins the next reply as the last: most of a talk would be lost.
+    usual = usual_filter(character)
+    usual = usual if settings.tells_reason else usual.model_copy(update={"same_openings": 0})
+    rules, played = (written.filter if written else usual), False
     if written is not None:
         played = written.user.played_by == "teacher" or (
             written.user.played_by == "auto" and can_play_user(model)
