@@ -27,8 +27,8 @@ def talk(number, question, answer):
     return Dialogue(f"d{number}", f"g{number}", (Message("user", question), Message("assistant", answer)))
 
 
-def added(dialogues, character=IROH, training=None):
-    return protective_dialogues(character, dialogues, dialogues if training is None else training, 0)
+def added(training, character=IROH):
+    return protective_dialogues(character, training, 0)
 
 
 def test_a_script_gets_truthful_answers_and_lines_of_its_own_for_teasing_questions():
@@ -72,8 +72,8 @@ def test_what_is_there_already_or_is_not_wanted_is_left_alone():
     assert added([*script, own]) == []
     assert added(script, secretive) == []
     assert added(german) == []
-    assert added(script, training=script[:9]) == []
-    assert len(added(script, training=script[:10])) == 8 + 16
+    assert added(script[:9]) == []
+    assert len(added(script[:10])) == 8 + 16
 
 
 def test_they_are_trained_only_noted_and_can_be_left_out(make_folder):

@@ -188,7 +188,7 @@ def _build(folder: CharacterFolder, recipe: Recipe, base_model: Path | None) -> 
         ]
         if split == "training":
             if recipe.protect:
-                shipped = protective_dialogues(character, dialogues, members, recipe.seed)
+                shipped = protective_dialogues(character, members, recipe.seed)
             members, left_out = balance_dialogues([*members, *shipped], recipe)
         by_kind[split] = count_kinds(members)
         plain = [row for dialogue in members for row in dialogue_examples(dialogue, recipe)]
@@ -267,9 +267,9 @@ def _protection_notes(
     if shipped:
         return [
             f"{len(shipped)} exchanges were added, in which {character.name} answers a sincere question "
-            "truthfully and a teasing one with its own lines, because the dialogues hold no sincere one and "
-            "would teach to deny being an AI. Better ones, in the character's voice, come from you or from "
-            "understudy teach (category sincere_ai). --no-protect leaves these out."
+            "truthfully and a teasing one with its own lines, because those to train on hold no sincere one "
+            "and would teach to deny being an AI. Better ones, in the character's voice, come from you or "
+            "from understudy teach (category sincere_ai). --no-protect leaves these out."
         ]
     if sum(training.values()) >= FEWEST_EXAMPLES and not training.get("protective"):
         return [

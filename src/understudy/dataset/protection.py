@@ -34,21 +34,19 @@ def _lines() -> dict[str, Any]:
     return dict(yaml.safe_load(text))
 
 
-def protective_dialogues(
-    character: Character, dialogues: Sequence[Dialogue], training: Sequence[Dialogue], seed: int
-) -> list[Dialogue]:
+def protective_dialogues(character: Character, training: Sequence[Dialogue], seed: int) -> list[Dialogue]:
     """Single exchanges: somebody sincerely asks and is told the truth, or teases and is answered in the role.
 
     None where the sheet wants the character to stay in its role even then (``in_character``), where any of
-    its own dialogues is such an exchange (what a person wrote is better than what is shipped), where it does
+    the dialogues is such an exchange (what a person wrote is better than what is shipped), where it does
     not speak English, and where there is next to nothing to train on.
 
     Args:
-        dialogues: All of the character's own.
-        training: Those of the training split; the number is a share of them.
+        training: The character's own dialogues of the training split; the number is a share of them. One
+            that is held out teaches nothing, and does not count.
         seed: Decides which questions meet which answers.
     """
-    if character.policies.disclosure == "in_character" or any(d.category == CATEGORY for d in dialogues):
+    if character.policies.disclosure == "in_character" or any(d.category == CATEGORY for d in training):
         return []
     if len(training) < FEWEST_TRAINING or is_other_language(_spoken(training), "English"):
         return []
