@@ -109,16 +109,18 @@ def test_replies_that_begin_alike_are_repaired_and_dropped_with_the_reason(tmp_p
     assert "~~ begins like an earlier reply" in rest.partition("## Kept")[0]
 
 
-def test_a_miniature_without_a_plan_may_begin_alike(tmp_path):
-    """It is told no reasons; where a plan says what is wanted, the plan counts."""
+def test_a_miniature_may_begin_alike(tmp_path):
+    """It is told no reasons, and would begin the next try as the last."""
     folder = planned_folder(tmp_path, 12)
     local = resolve_provider("http://127.0.0.1:9/v1", allow_paid=True)
     for model, written, most in (
         ("understudy/mini-star", None, 0),
+        ("understudy/mini-star", load_plan(folder), 0),
         ("star", None, 1),
-        ("understudy/mini-star", load_plan(folder), 1),
+        ("star", load_plan(folder), 1),
     ):
-        found = plan_teaching(folder, local, model, written=written)
+        settings = settings_for(model)
+        found = plan_teaching(folder, local, model, settings, written=written)
         assert found.rules.same_openings == most
 
 

@@ -166,10 +166,10 @@ def plan_teaching(
     record = load_record(folder)
     now = file_hash(folder.dialogues)
     is_own = record is not None and now == record.output
-    # Without a reason, a miniature begins the next reply as the last: most of a talk would be lost.
-    usual = usual_filter(character)
-    usual = usual if settings.tells_reason else usual.model_copy(update={"same_openings": 0})
-    rules, played = (written.filter if written else usual), False
+    rules, played = (written.filter if written else usual_filter(character)), False
+    if not settings.tells_reason:
+        # Without a reason, a miniature begins the next reply as the last: most of a talk would be lost.
+        rules = rules.model_copy(update={"same_openings": 0})
     if written is not None:
         played = written.user.played_by == "teacher" or (
             written.user.played_by == "auto" and can_play_user(model)
