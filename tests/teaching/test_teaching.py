@@ -14,6 +14,7 @@ from understudy.secret import Secret
 from understudy.teaching import TeachingSettings, outlines_of, plan_teaching, teach
 from understudy.teaching.lines_file import read_lines
 from understudy.teaching.outline import choose_outlines
+from understudy.teaching.situations import connectives
 
 from .star import SINCERE, Star, ophelia
 
@@ -174,6 +175,10 @@ def test_a_composed_line_without_a_good_reply_is_left_out_and_the_dialogue_goes_
         and not bad & {m["content"] for m in messages}
         for messages, *_ in star.seen
     )
+    follow_ups = set(connectives("Princess Ophelia")["follow_up"])
+    plain = {m.content for d in taught for m in d.messages[:1]}
+    assert not follow_ups & plain  # "And then?" is said to nothing.
+    assert report.record.refused["takes up a line that was left out"] > 0
     for dialogue in taught:
         assert [m.role for m in dialogue.messages] == ["user", "assistant"] * (len(dialogue.messages) // 2)
 

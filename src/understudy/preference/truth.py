@@ -48,7 +48,7 @@ def truthful_pairs(
     if character.policies.disclosure == "in_character":
         return []
     training = [dialogue for dialogue in dialogues if dialogue.group not in held_out]
-    shipped = protective_dialogues(character, dialogues, training, seed)
+    shipped = protective_dialogues(character, training, seed)
     answers = {
         category: _answers(d for d in (*training, *shipped) if d.category == category)
         for category in (CATEGORY, CONTRAST)

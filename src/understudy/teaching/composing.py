@@ -64,6 +64,7 @@ class _Said:
     text: str
     fact: str = ""
     is_premise: bool = False
+    follows: bool = False
 
 
 def compose_plan(
@@ -209,6 +210,7 @@ def _fact_outlines(plan: Plan, character: Character, reserved: Sequence[str]) ->
             loose=True,
             facts=tuple(line.fact for line in said),
             premises=frozenset(place for place, line in enumerate(said) if line.is_premise),
+            follows=frozenset(place for place, line in enumerate(said) if line.follows),
             free=frozenset(place for place, line in enumerate(said) if place and not line.fact),
         )
         failures = failures + 1 if outline.id in seen else 0
@@ -227,7 +229,8 @@ def _fact_lines(
 
     def join(kind: str) -> None:
         said = {line.text for line in lines}
-        lines.append(_Said(chance.choice([line for line in joints[kind] if line not in said])))
+        text = chance.choice([line for line in joints[kind] if line not in said])
+        lines.append(_Said(text, follows=kind == "follow_up"))
 
     if turns >= 2 and chance.random() < GREETING_CHANCE:
         join("greeting")

@@ -32,8 +32,9 @@ class Outline:
 
     ``facts`` names, line by line, the fact that is asked for (``""``: none); where it is empty, questions
     of the sheet are recognised by their words. At ``premises`` the line states something wrong about its
-    fact. Lines at ``free`` may be said otherwise by a model that plays the user; an empty one is said only
-    by such a model. ``manner`` says how this user is. The first ``student_turns`` replies are the student's.
+    fact. Lines at ``follows`` take up the one before, and are left out with it. Lines at ``free`` may be
+    said otherwise by a model that plays the user; an empty one is said only by such a model. ``manner``
+    says how this user is. The first ``student_turns`` replies are the student's.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Outline:
     loose: bool = False
     facts: tuple[str, ...] = ()
     premises: frozenset[int] = frozenset()
+    follows: frozenset[int] = frozenset()
     free: frozenset[int] = frozenset()
     manner: Manner = Manner()
     student_turns: int = 0

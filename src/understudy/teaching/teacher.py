@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 TOO_LONG = "request refused by the provider"
+ORPHAN = "takes up a line that was left out"
 USER_TRIES = 2
 
 
@@ -168,7 +169,9 @@ async def _write(teacher: Teacher, outline: Outline, earlier: tuple[Written, int
         line = await _line(teacher, written, turn)
         if line is None:
             break
-        if turn < outline.student_turns and teacher.student is not None:
+        if turn in outline.follows and turn and written.exchanges[turn - 1].reply is None:
+            exchange = Exchange(line, None, refused=(Refused("", ORPHAN),))
+        elif turn < outline.student_turns and teacher.student is not None:
             exchange = await _student_exchange(teacher, written, turn, line)
         else:
             exchange = await _exchange(teacher, written, turn, line, refused)

@@ -320,6 +320,7 @@ def _key(outline: Outline, shared: str) -> str:
     """What a finished dialogue is found again by: everything that it and its checks depend on."""
     said = [[m.role, m.content] for m in (*outline.opening, *outline.lines)]
     places = [sorted(outline.sincere), sorted(outline.premises), sorted(outline.free), outline.facts]
+    places.append(sorted(outline.follows))
     manner = [outline.manner.temperament, outline.manner.typing, outline.manner.language]
     return _hash(
         [outline.id, said, places, manner, outline.student_turns, outline.loose, outline.category, shared]
