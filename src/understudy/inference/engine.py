@@ -7,13 +7,21 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from understudy.errors import ModelError, RenderingError, UnderstudyError
+from understudy.errors import ModelError
 from understudy.inference.adapter import Adapter
 from understudy.inference.batch import MAX_ROWS, Batch, Row, make_rows
 from understudy.inference.channel import Channel
 from understudy.inference.loading import AdapterRead, Loading
 from understudy.inference.memory import device_memory_bytes
-from understudy.inference.request import Cancel, ChatRequest, Request, RequestFailed, ScoreRequest, Shutdown
+from understudy.inference.request import (
+    Cancel,
+    ChatRequest,
+    Request,
+    RequestFailed,
+    ScoreRequest,
+    Shutdown,
+    foreseen_failure,
+)
 from understudy.inference.score import score_batch
 from understudy.inference.voices import Voices
 
@@ -289,14 +297,8 @@ def _batch_for(row: Row) -> Batch:
 
 def _describe(error: Exception) -> RequestFailed:
     """Translate an error into the API's code, with the traceback in the log where nobody foresaw it."""
-    if isinstance(error, RequestFailed):
-        return error
-    if isinstance(error, RenderingError):
-        return RequestFailed(str(error), "invalid_value", "messages")
-    if isinstance(error, ModelError):
-        return RequestFailed(str(error), "invalid_model", "model")
-    if isinstance(error, UnderstudyError):
-        return RequestFailed(str(error))
+    if foreseen := foreseen_failure(error):
+        return foreseen
     if isinstance(error, MemoryError) or "memory" in str(error).lower():
         return RequestFailed("Out of memory. Try a shorter conversation or a smaller model.", "out_of_memory")
     traceback.print_exception(error, file=sys.stderr)

@@ -5,9 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from understudy.errors import InferenceError
+from understudy.errors import InferenceError, ModelError, RenderingError, UnderstudyError
 
-__all__ = ["Cancel", "ChatRequest", "Request", "RequestFailed", "ScoreRequest", "Shutdown", "parse_request"]
+__all__ = [
+    "Cancel",
+    "ChatRequest",
+    "Request",
+    "RequestFailed",
+    "ScoreRequest",
+    "Shutdown",
+    "foreseen_failure",
+    "parse_request",
+]
 
 
 class RequestFailed(InferenceError):
@@ -18,6 +27,17 @@ class RequestFailed(InferenceError):
         self.code = code
         self.param = param
         self.request_id: Any = None
+
+
+def foreseen_failure(error: Exception) -> RequestFailed | None:
+    """An error of ours as the API's; ``None`` for one that nobody foresaw."""
+    if isinstance(error, RequestFailed):
+        return error
+    if isinstance(error, RenderingError):
+        return RequestFailed(str(error), "invalid_value", "messages")
+    if isinstance(error, ModelError):
+        return RequestFailed(str(error), "invalid_model", "model")
+    return RequestFailed(str(error)) if isinstance(error, UnderstudyError) else None
 
 
 @dataclass(frozen=True)

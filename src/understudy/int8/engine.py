@@ -8,9 +8,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-from understudy.errors import ModelError, RenderingError, UnderstudyError
 from understudy.inference.channel import Channel, ChannelClosed
-from understudy.inference.request import Cancel, ChatRequest, Request, RequestFailed, Shutdown
+from understudy.inference.request import (
+    Cancel,
+    ChatRequest,
+    Request,
+    RequestFailed,
+    Shutdown,
+    foreseen_failure,
+)
 from understudy.int8.line import Company, Line, gather
 from understudy.int8.voice import AT_ONCE, Int8Voice
 
@@ -145,13 +151,7 @@ class Int8Engine:
 
 def _describe(error: Exception) -> RequestFailed:
     """An error as the API's, with the traceback in the log where nobody foresaw it."""
-    if isinstance(error, RequestFailed):
-        return error
-    if isinstance(error, RenderingError):
-        return RequestFailed(str(error), "invalid_value", "messages")
-    if isinstance(error, ModelError):
-        return RequestFailed(str(error), "invalid_model", "model")
-    if isinstance(error, UnderstudyError):
-        return RequestFailed(str(error))
+    if foreseen := foreseen_failure(error):
+        return foreseen
     traceback.print_exception(error, file=sys.stderr)
     return RequestFailed(f"CTranslate2 met an unexpected {type(error).__name__}: {str(error)[:300]}.")

@@ -6,37 +6,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from understudy.inference.base import (
-    BaseFiles,
-    Placement,
     check_base,
     choose_placement,
-    context_limit,
-    load_base,
 )
 from understudy.inference.channel import Channel, ChannelClosed
-from understudy.inference.memory import device_memory_bytes, peak_memory_bytes
+from understudy.inference.memory import peak_memory_bytes
 from understudy.training.attempt import Attempt, Stopped
 from understudy.training.batches import plan_epoch, split_by_tokens, steps_per_epoch
-from understudy.training.capacity import Need, estimate_need, micro_batch_tokens, refuse_if_too_large
+from understudy.training.capacity import micro_batch_tokens
 from understudy.training.checkpoint import (
     Progress,
     epoch_ends,
-    find_checkpoint,
     prune_checkpoints,
-    restore,
     save_checkpoint,
     save_model,
 )
 from understudy.training.examples import ExampleSet
-from understudy.training.failure import JobFailed
 from understudy.training.journal import Journal
-from understudy.training.lora import add_lora, continue_lora
+from understudy.training.loading import (
+    accelerate_model,
+    check_capacity,
+    load_model,
+    precision_of,
+    resume,
+    sequence_limit,
+    validation_set,
+    warn_truncated,
+    with_adapter,
+)
 from understudy.training.loss_watch import LossWatch
 from understudy.training.methods import objective_of
 from understudy.training.objective import Learner, Objective
 from understudy.training.packed_attention import pack_attention
-from understudy.training.precision import choose_precision, halve_frozen_products
-from understudy.training.quantization import FOUR_BIT, four_bit_config, prepare_four_bit, refuse_four_bit
+from understudy.training.quantization import FOUR_BIT, refuse_four_bit
 from understudy.training.schedule import rate_at, warmup_steps
 from understudy.training.spec import TrainingSpec
 
@@ -123,24 +125,24 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
 
     files = check_base(spec.base_model)
     renderer = Renderer.load(spec.base_model)
-    max_tokens = _sequence_limit(spec, files, channel)
+    max_tokens = sequence_limit(spec, files, channel)
     placement = choose_placement(files.parameters)
     if spec.quantization == FOUR_BIT:
         refuse_four_bit(placement.device.type)
     objective = objective_of(spec)
     training = objective.load(spec.training_file, renderer, max_tokens)
-    validation = _validation_set(spec, objective, renderer, max_tokens)
-    _warn_truncated(channel, training, max_tokens)
-    need, memory = _check_capacity(spec, files, placement, training)
+    validation = validation_set(spec, objective, renderer, max_tokens)
+    warn_truncated(channel, training, max_tokens)
+    need, memory = check_capacity(spec, files, placement, training)
     if attempt.stopping():
         raise Stopped(0)
-    model = _load(spec, files, placement)
+    model = load_model(spec, files, placement)
     if not spec.lora.dropout:  # what is shared would be dropped for all alike
         pack_attention(model)
-    tuned = _with_adapter(spec, model)
-    precision = _precision(spec, model, tuned, placement)
-    accelerator, wrapped, optimizer = _accelerate(tuned, placement, precision)
-    resumed, progress = _resume(spec, channel, tuned, optimizer)
+    tuned = with_adapter(spec, model)
+    precision = precision_of(spec, model, tuned, placement)
+    accelerator, wrapped, optimizer = accelerate_model(tuned, placement, precision)
+    resumed, progress = resume(spec, channel, tuned, optimizer)
     longest = max(len(example.ids) for example in training.examples)
     per_epoch = steps_per_epoch(len(training.examples), spec.batch_size)
     head = model.get_output_embeddings()
@@ -184,122 +186,6 @@ def _prepare(spec: TrainingSpec, channel: Channel, attempt: Attempt) -> Job:
     )
     _tell_again(job)
     return job
-
-
-def _config(files: BaseFiles) -> Any:
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(str(files.directory), local_files_only=True, trust_remote_code=False)
-
-
-def _sequence_limit(spec: TrainingSpec, files: BaseFiles, channel: Channel) -> int:
-    limit = context_limit(_config(files))
-    if spec.max_tokens > limit:
-        channel.send(
-            event="warning",
-            message=f"max_tokens is {spec.max_tokens}, but the base model reads at "
-            f"most {limit}; {limit} is used.",
-        )
-    return min(spec.max_tokens, limit)
-
-
-def _validation_set(
-    spec: TrainingSpec, objective: Objective, renderer: Any, max_tokens: int
-) -> ExampleSet[Any] | None:
-    from understudy.errors import DatasetError, RenderingError
-
-    if spec.validation_file is None:
-        return None
-    try:
-        return objective.load(spec.validation_file, renderer, max_tokens)
-    except (DatasetError, RenderingError) as error:
-        raise JobFailed(str(error), "invalid_validation_file", "validation_file") from error
-
-
-def _warn_truncated(channel: Channel, training: ExampleSet[Any], max_tokens: int) -> None:
-    if not training.truncated:
-        return
-    shown = ", ".join(map(str, training.truncated[:10])) + (" …" if len(training.truncated) > 10 else "")
-    channel.send(
-        event="warning",
-        message=f"{len(training.truncated)} of {training.conversations} examples are "
-        f"longer than {max_tokens} tokens and were cut (examples {shown}). Raise max_tokens, or "
-        "shorten them.",
-    )
-
-
-def _check_capacity(
-    spec: TrainingSpec, files: BaseFiles, placement: Placement, training: ExampleSet[Any]
-) -> tuple[Need, int]:
-    longest = max(len(example.ids) for example in training.examples)
-    memory = device_memory_bytes(placement.device.type)
-    need = estimate_need(
-        files.parameters,
-        placement.dtype.itemsize,
-        _config(files),
-        spec.lora.rank,
-        longest,
-        four_bit=spec.quantization == FOUR_BIT,
-    )
-    refuse_if_too_large(need, memory, "the GPU" if placement.device.type == "cuda" else "this machine")
-    return need, memory
-
-
-def _load(spec: TrainingSpec, files: BaseFiles, placement: Placement) -> Any:
-    if spec.quantization != FOUR_BIT:
-        return load_base(files, placement)
-    import torch
-
-    model = load_base(files, Placement(placement.device, torch.bfloat16), four_bit_config())
-    prepare_four_bit(model)
-    return model
-
-
-def _with_adapter(spec: TrainingSpec, model: Any) -> "PeftModel":
-    import torch
-
-    torch.manual_seed(spec.seed)
-    if spec.adapter is None:
-        return add_lora(model, spec.lora, spec.seed)
-    return continue_lora(model, spec.adapter)
-
-
-def _precision(spec: TrainingSpec, model: Any, tuned: "PeftModel", placement: Placement) -> str:
-    hidden = int(model.config.get_text_config().hidden_size)
-    chosen = spec.precision or choose_precision(placement.device.type, hidden)
-    if spec.quantization:
-        return "bf16"
-    if chosen == "bf16" and placement.device.type == "cpu":
-        halve_frozen_products(tuned)
-    return chosen
-
-
-def _accelerate(model: "PeftModel", placement: Placement, precision: str) -> tuple[Any, Any, Any]:
-    import torch
-    from accelerate import Accelerator
-
-    accelerator = Accelerator(cpu=placement.device.type == "cpu", mixed_precision=precision)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=0.0, weight_decay=0.0, fused=placement.device.type != "mps")
-    # As for evaluation: gradients of several processes are added by ``_add_gradients``.
-    wrapped = accelerator.prepare_model(model, evaluation_mode=True)
-    return accelerator, wrapped, optimizer
-
-
-def _resume(
-    spec: TrainingSpec, channel: Channel, model: "PeftModel", optimizer: Any
-) -> tuple[int | None, Progress]:
-    fingerprint = spec.fingerprint()
-
-    def warn(message: str) -> None:
-        channel.send(event="warning", message=message)
-
-    found = find_checkpoint(spec.output_directory, fingerprint, warn)
-    if found is None:
-        return None, Progress(0, 0, False, spec.seed, fingerprint)
-    directory, progress = found
-    restore(directory, model, optimizer)
-    return progress.step, progress
 
 
 # -- one step -------------------------------------------------------------------------------
