@@ -144,11 +144,6 @@ class Int8Voice:
         goes_on = len(begin) < len(prompt) and tuple(prompt[: len(begin)]) == begin
         return begin if len(begin) >= MIN_PREFIX_TOKENS and goes_on else ()
 
-    def token_bytes(self, token: int) -> bytes:
-        """Bytes that a token adds to a reply; control tokens add none."""
-        control = token in self.renderer.tokenizer.control_ids
-        return b"" if control else self.renderer.token_bytes(token)
-
     # -- speaking ---------------------------------------------------------------------------
 
     def speak(self, company: Company, on_token: OnToken) -> None:
@@ -191,12 +186,13 @@ class Int8Voice:
         The weights are loaded for it, which is quick beside a reply.
         """
         released = False
+        library = self._library  # see ``_generate``
 
         def first_token(line: Line, over: bool) -> None:
             nonlocal released
             if not released:
                 released = True
-                self._library.set_random_seed(_TRULY_RANDOM)
+                library.set_random_seed(_TRULY_RANDOM)
                 _seeding.release()
             on_token(line, over)
 
@@ -211,10 +207,16 @@ class Int8Voice:
                 _seeding.release()
 
     def _generate(self, generator: Any, company: Company, on_token: OnToken, kept: tuple[int, ...]) -> None:
-        """One call of CTranslate2; ``kept`` is what it need not read again."""
+        """One call of CTranslate2; ``kept`` is what it need not read again.
+
+        A thread of CTranslate2's may keep the callback for a moment after the call. Were the callback the
+        last to hold the generator, that thread would end it, wait for itself, and abort the process. So
+        the callback holds nothing that holds a generator.
+        """
         greedy, temperature, top_p, begin = company.first.manner
         lines = company.lines
         failures: list[Exception] = []
+        renderer, stop_ids = self.renderer, self.stop_ids
 
         def heard(result: Any) -> bool:
             line = lines[result.batch_id]
@@ -222,7 +224,7 @@ class Int8Voice:
                 return True
             token = int(result.token_id)
             try:
-                over = line.take(token, self.token_bytes(token), token in self.stop_ids)
+                over = line.take(token, _token_bytes(renderer, token), token in stop_ids)
                 on_token(line, over)
             except Exception as error:  # it must not pass through a thread of CTranslate2's
                 failures.append(error)
@@ -257,3 +259,8 @@ class Int8Voice:
 
     def _named(self, ids: Any) -> list[str]:
         return [self._names[number] for number in ids]
+
+
+def _token_bytes(renderer: Any, token: int) -> bytes:
+    """Bytes that a token adds to a reply; control tokens add none."""
+    return b"" if token in renderer.tokenizer.control_ids else renderer.token_bytes(token)
