@@ -1,7 +1,9 @@
 """Tokenizer, template, training and the shipped package, with real parts."""
 
+import itertools
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,7 +26,9 @@ from understudy.miniature.tokens import (  # noqa: E402
 )
 from understudy.miniature.train import (  # noqa: E402
     Progress,
+    Replicas,
     Settings,
+    _optimizers,
     build_model,
     schedule_at,
     train,
@@ -156,6 +160,40 @@ def test_a_stopped_training_goes_on_where_it_was(tiny, capsys):
         later["weights"],
         later["optimizer"],
     }
+
+
+def test_replicas_leave_the_mean_gradient_and_share_their_weights(tiny):
+    tokenizer = Tokenizer.from_file(str(tiny.output / "model" / "tokenizer.json"))
+    twofold = replace(tiny, replicas=2, bfloat16=False)
+    model = build_model(twofold, tokenizer)
+    group = list(itertools.islice(batches(tokenizer, 5, lambda: 0.4), 2))
+    expected = []
+    for batch in group:
+        model.zero_grad()
+        weighted_loss(model, batch, bfloat16=False)[0].backward()
+        expected.append([parameter.grad.clone() for parameter in model.parameters()])
+    model.zero_grad()
+    replicas = Replicas(model, twofold)
+    replicas.gradients(group)
+    for parameter, one, other in zip(model.parameters(), *expected, strict=True):
+        torch.testing.assert_close(parameter.grad, (one + other) / 2, atol=1e-6, rtol=1e-4)
+    optimizers = _optimizers(model, twofold)
+    before = [parameter.clone() for parameter in model.parameters()]
+    replicas.step(optimizers)
+    twin = replicas.models[1]
+    for old, own, shared in zip(before, model.parameters(), twin.parameters(), strict=True):
+        assert not torch.equal(old, own), "every weight has exactly one optimizer"
+        assert own.data_ptr() == shared.data_ptr()
+
+
+def test_a_training_with_replicas_repeats_to_the_last_bit(tiny, tmp_path):
+    states = []
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        save_tokenizer(Tokenizer.from_file(str(tiny.output / "model" / "tokenizer.json")), folder / "model")
+        train(replace(tiny, output=folder, tokens=9_000, replicas=2))
+        states.append((folder / "model" / "model.safetensors").read_bytes())
+    assert states[0] == states[1]
 
 
 def test_the_shipped_models_share_a_tokenizer_and_fit_their_size():

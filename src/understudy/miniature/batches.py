@@ -17,7 +17,7 @@ CONTEXT_SHARE = 0.3
 """Share of the prompt's and questions' tokens that are learned at all; they weigh more in return.
 
 The logits of the others need not be computed."""
-BATCH_TOKENS = ((0.3, 2048), (0.5, 2048), (0.75, 3072), (1.0, 4096))
+BATCH_TOKENS = ((0.75, 2048), (1.0, 3072))
 
 
 @dataclass(frozen=True)

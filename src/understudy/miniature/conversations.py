@@ -48,14 +48,14 @@ STAGES = (
         until=0.3, facts=(1, 3), turns=(1, 3), sheets=0.85, copying=0.25, asked=0.92,
         voiced=0.25, bare=0.85,
     ),
-    Stage(until=0.5, facts=(2, 7), turns=(2, 5), sheets=0.8, copying=0.15, asked=0.75, voiced=0.7, bare=0.5),
+    Stage(until=0.5, facts=(2, 9), turns=(2, 6), sheets=0.8, copying=0.12, asked=0.78, voiced=0.7, bare=0.4),
     Stage(
         until=0.75, facts=(4, 14), turns=(3, 8), sheets=0.75, copying=0.08, asked=0.65,
-        voiced=0.9, bare=0.2, long=0.03,
+        voiced=0.9, bare=0.2, long=0.06,
     ),
     Stage(
         until=1.0, facts=(4, 24), turns=(4, 13), sheets=0.75, copying=0.05, asked=0.6,
-        voiced=0.95, bare=0.1, long=0.12,
+        voiced=0.95, bare=0.1, long=0.2,
     ),
 )  # fmt: skip
 """Copying comes first: small sheets, often bare, of which nearly every turn asks a fact."""

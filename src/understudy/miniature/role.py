@@ -22,7 +22,7 @@ from understudy.miniature.tales import draw_tale
 
 __all__ = ["character_exchange", "fact_exchange"]
 
-WEIGHTS = (5, 6, 6, 8, 5, 8, 9, 5, 3, 3, 2, 5, 4, 5, 6, 3)
+WEIGHTS = (5, 6, 6, 8, 5, 9, 14, 7, 3, 3, 2, 5, 4, 5, 6, 3)
 """How often each category of ``COMMON`` comes up under a sheet."""
 HEARSAY = ("Is it true that", "I heard that", "Somebody told me that", "They say that")
 CONTINUING = frozenset(

@@ -15,6 +15,8 @@ appear within five million; an earlier training found it after four, in smaller 
 """
 
 import argparse
+import copy
+import itertools
 import json
 import math
 import os
@@ -22,6 +24,7 @@ import random
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -56,6 +59,7 @@ class Settings:
     minutes: float = 0.0
     seed: int = 7
     threads: int = 1
+    replicas: int = 1
     device: str = "cpu"
     batch: int = 1
     layers: int = 4
@@ -76,6 +80,7 @@ class Settings:
 
 
 HELP = {
+    "replicas": "batches of a step that are computed side by side, each with THREADS threads",
     "minutes": "most minutes of training; 0: only tokens count",
     "device": "cpu, cuda, cuda:1 …",
     "batch": "factor of the batches' tokens; 8 or more for a data-centre GPU",
@@ -156,7 +161,7 @@ def schedule_at(settings: Settings, step: int, share: float) -> float:
 
 
 def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices of the layers, AdamW for embeddings and norms.
+    """Muon for the matrices of the layers, one for each replica, and AdamW for embeddings and norms.
 
     On this data Muon reached after 150,000 tokens a lower loss than AdamW alone (at 3e-3) after 200,000,
     at 15 % less speed.
@@ -164,12 +169,68 @@ def _optimizers(model: LlamaForCausalLM, settings: Settings) -> list[torch.optim
     named = list(model.model.named_parameters())
     matrices = [tensor for name, tensor in named if tensor.dim() == 2 and "embed" not in name]
     others = [tensor for name, tensor in named if tensor.dim() != 2 or "embed" in name]
+    matrices.sort(key=lambda tensor: tensor.numel())
     return [
-        torch.optim.Muon(matrices, lr=settings.learning_rate, weight_decay=0.05, momentum=0.95),
+        *(
+            torch.optim.Muon(
+                matrices[number :: settings.replicas],
+                lr=settings.learning_rate,
+                weight_decay=0.05,
+                momentum=0.95,
+            )
+            for number in range(settings.replicas)
+        ),
         torch.optim.AdamW(
             others, lr=settings.embedding_learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
         ),
     ]
+
+
+class Replicas:
+    """Copies of a model that share its weights, each with a thread and gradients of its own.
+
+    A step of several batches is the mean of their gradients, as if they were accumulated one after another.
+    On two cores, two replicas of one thread saw 5,000 tokens a second where one of two threads saw 3,500 to
+    3,900: a step of the small matrices, Muon's above all, hardly gains from a second thread.
+    """
+
+    def __init__(self, model: LlamaForCausalLM, settings: Settings) -> None:
+        self.models = [model]
+        for _ in range(settings.replicas - 1):
+            twin = copy.deepcopy(model)
+            for own, shared in zip(twin.parameters(), model.parameters(), strict=True):
+                own.data = shared.data
+            self.models.append(twin)
+        self.pool = ThreadPoolExecutor(
+            settings.replicas, initializer=torch.set_num_threads, initargs=(settings.threads,)
+        )
+        self.bfloat16 = settings.bfloat16
+
+    def gradients(self, group: list[Batch]) -> float:
+        """Leave the mean gradient of ``group``, a batch a replica, in the model; gives the replies' loss."""
+        losses = list(self.pool.map(self._backward, self.models, group))
+        for twin in self.models[1:]:
+            for own, shared in zip(twin.parameters(), self.models[0].parameters(), strict=True):
+                if shared.grad is not None and own.grad is not None:
+                    shared.grad += own.grad
+                own.grad = None
+        if len(group) > 1:
+            for parameter in self.models[0].parameters():
+                if parameter.grad is not None:
+                    parameter.grad /= len(group)
+        return sum(losses) / len(losses)
+
+    def _backward(self, model: LlamaForCausalLM, batch: Batch) -> float:
+        loss, reply_loss = weighted_loss(model, batch, bfloat16=self.bfloat16)
+        loss.backward()
+        return reply_loss
+
+    def step(self, optimizers: list[torch.optim.Optimizer]) -> None:
+        """One step of every optimizer, side by side, for none shares a weight with another."""
+        torch.nn.utils.clip_grad_norm_(self.models[0].parameters(), 1.0)
+        list(self.pool.map(lambda optimizer: optimizer.step(), optimizers))
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
 
 
 def _save_checkpoint(
@@ -292,30 +353,32 @@ def _loop(
 ) -> None:
     groups = [group for optimizer in optimizers for group in optimizer.param_groups]
     peaks = [
-        settings.learning_rate if optimizer is optimizers[0] else settings.embedding_learning_rate
+        settings.learning_rate
+        if isinstance(optimizer, torch.optim.Muon)
+        else settings.embedding_learning_rate
         for optimizer in optimizers
         for _ in optimizer.param_groups
     ]
+    replicas = Replicas(model, settings)
     began, before = time.monotonic(), progress.seconds
     saved = logged = began
     smooth, recent = progress.loss, 0
     while (share := progress.share(settings)) < 1:
-        batch = next(stream)
+        group = list(itertools.islice(stream, settings.replicas))
         factor = schedule_at(settings, progress.step, share)
-        for group, peak in zip(groups, peaks, strict=True):
-            group["lr"] = peak * factor
-        loss, reply_loss = weighted_loss(model, batch, bfloat16=settings.bfloat16)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        if batch.weights.min() < 1:  # prose has no replies; its loss would hide theirs
+        for parameters, peak in zip(groups, peaks, strict=True):
+            parameters["lr"] = peak * factor
+        reply_loss = replicas.gradients(group)
+        replicas.step(optimizers)
+        if all(
+            batch.weights.min() < 1 for batch in group
+        ):  # prose has no replies; its loss would hide theirs
             smooth = reply_loss if not smooth else 0.98 * smooth + 0.02 * reply_loss
         now = time.monotonic()
-        progress.step, progress.tokens = progress.step + 1, progress.tokens + batch.tokens
+        tokens = sum(batch.tokens for batch in group)
+        progress.step, progress.tokens = progress.step + 1, progress.tokens + tokens
         progress.seconds, progress.loss = before + now - began, smooth
-        recent += batch.tokens
+        recent += tokens
         if int(progress.share(settings) * settings.growth) > int(share * settings.growth):
             export_model(model, tokenizer, settings.output / "growth" / f"{progress.tokens:09d}")
         if now - logged > 15:
