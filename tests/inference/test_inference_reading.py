@@ -107,6 +107,39 @@ def test_a_stored_prefix_changes_no_logits(architecture: str, tiny_model: Callab
     assert length == 90
 
 
+@pytest.mark.parametrize("system", [None, "You are a lighthouse keeper who counts the ships. " * 6])
+@pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
+def test_a_conversation_goes_on_from_what_it_has_read_and_written(
+    architecture: str, system: str | None, tiny_model: Callable[[str], Path]
+) -> None:
+    """Two conversations side by side: their histories are stored as they end, and change no logits."""
+    directory = tiny_model(architecture)
+    voice = voice_of(directory)
+    files = check_base(directory)
+    plain = load_base(files, choose_placement(files.parameters))
+    begun = [{"role": "system", "content": system}] if system else []
+    talks = [[*begun, {"role": "user", "content": text * 8}] for text in TEXTS[:2]]
+    rows = []
+    for number, talk in enumerate(talks):
+        request = ChatRequest(number, Path(), None, talk, temperature=0.0)
+        rows += make_rows(request, voice.renderer.prompt(talk).ids, voice, 40 + 9 * number)
+    shared = rows[0].preamble if rows[0].preamble.layers is not None else None
+    batch = Batch(voice.base, shared)
+    batch.admit(rows)
+    while batch.active:
+        batch.step()
+    for row in rows:
+        assert row.finish_reason == "length"
+        read_ids = [*row.prompt, *row.tokens]
+        stored, length = row.preamble.prefixes.best([*read_ids, 5], 10_000)
+        assert stored is not None
+        assert length == len(read_ids) - 1, "the last token was written and never read"
+        again = [*read_ids, 7, 8, 9]
+        ((_, (logits,), _),) = read([Sequence_(again, [len(again) - 1], voice, row.preamble)], keep=True)
+        expected = plain(input_ids=torch.tensor([[*row.preamble.ids, *again]])).logits[0, -1:]
+        torch.testing.assert_close(logits, expected, atol=2e-4, rtol=1e-4)
+
+
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_logprobs_of_spoken_tokens_equal_those_of_one_pass(tiny_model: Callable[[str], Path]) -> None:
     voice = voice_of(tiny_model("gemma3_text"))

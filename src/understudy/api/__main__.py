@@ -27,6 +27,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--idle-timeout-seconds", type=float, default=None)
     parser.add_argument("--lease-seconds", type=float, default=None, help="silence after which a job is hung")
     parser.add_argument("--training-threads", type=int, default=None, help="threads of a training process")
+    parser.add_argument("--inference-processes", type=int, default=None, help="most processes that speak")
     parser.add_argument("--yield", dest="yields", default=None, help="training, chat or none gives way")
     parser.add_argument("--int8", action="append", type=Path, default=[], help="folder of an int8 export")
     parser.add_argument("--training-command", default=None, help=argparse.SUPPRESS)
@@ -43,6 +44,7 @@ def main() -> int:
         "default_base": arguments.base,
         "lease_seconds": arguments.lease_seconds,
         "training_threads": arguments.training_threads,
+        "inference_processes": arguments.inference_processes,
         "yields": arguments.yields,
         "training_command": _command(arguments.training_command),
         "inference_command": _command(arguments.inference_command),

@@ -20,7 +20,7 @@ from understudy.api.chat import answer_chat, complete_chat
 from understudy.api.complexity import MAX_VALUES, has_too_many_values
 from understudy.api.files import FileDesk, file_document
 from understudy.api.guard import Activity, Guard
-from understudy.api.int8 import Int8Desk, Speakers
+from understudy.api.int8 import Int8Desk
 from understudy.api.jobs import JobDesk
 from understudy.api.models import ModelDesk
 from understudy.api.openapi import openapi_document
@@ -29,6 +29,7 @@ from understudy.api.problem import bad_request, install_handlers
 from understudy.api.repeats import mark_of
 from understudy.api.score import score_messages
 from understudy.api.settings import ServerSettings
+from understudy.api.speakers import Speakers
 from understudy.api.store import Store
 from understudy.api.upload import Upload, read_upload
 from understudy.api.uploads import UploadDesk

@@ -11,11 +11,12 @@ from fastapi import Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from understudy.api.completion import Completion
-from understudy.api.int8 import FINGERPRINT, Speakers
+from understudy.api.int8 import FINGERPRINT
 from understudy.api.models import LoadableModel, ModelDesk
 from understudy.api.policies import HEADER, Direction, direct
 from understudy.api.problem import Problem, bad_request, envelope, parse
 from understudy.api.protocol import ChatRequest
+from understudy.api.speakers import Speakers
 from understudy.errors import InferenceError
 
 __all__ = ["answer_chat", "complete_chat", "find_model", "worker_problem"]

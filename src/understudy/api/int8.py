@@ -1,18 +1,14 @@
-"""Int8: which tuned models are spoken with by CTranslate2, and the worker that each request goes to."""
+"""Int8: which tuned models are spoken with by CTranslate2."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-from understudy.api.arbiter import Arbiter
 from understudy.api.problem import Problem
 from understudy.api.settings import ServerSettings
 from understudy.api.store import Store, StoredModel
-from understudy.api.workers import InferenceWorker
 from understudy.errors import ConfigError, MissingExtraError
 from understudy.int8.parity import Parity, read_parity
 
-__all__ = ["FINGERPRINT", "Int8Desk", "Speakers", "check_int8"]
+__all__ = ["FINGERPRINT", "Int8Desk", "check_int8"]
 
 FINGERPRINT = "ctranslate2-int8"  # what ``system_fingerprint`` says
 
@@ -85,26 +81,3 @@ def _digest(adapter: Path) -> str | None:
         return str(manifest["files"]["adapter_model.safetensors"]["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-class Speakers:
-    """The worker that speaks in the model's own numbers, and the one that speaks in int8."""
-
-    def __init__(self, settings: ServerSettings, arbiter: Arbiter) -> None:
-        self._plain = InferenceWorker(settings, arbiter)
-        self._int8 = InferenceWorker(settings, arbiter, settings.int8_command, "int8.log")
-
-    @property
-    def requests_in_flight(self) -> int:
-        """How many requests wait for either."""
-        return self._plain.requests_in_flight + self._int8.requests_in_flight
-
-    def ask(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """Send one request to the worker that its ``engine`` names; see ``InferenceWorker.ask``."""
-        engine = request.pop("engine", None)
-        return (self._int8 if engine == "int8" else self._plain).ask(request)
-
-    async def stop(self) -> None:
-        """End both processes."""
-        await self._plain.stop()
-        await self._int8.stop()

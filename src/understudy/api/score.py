@@ -5,10 +5,10 @@ from contextlib import aclosing
 from typing import Any
 
 from understudy.api.chat import find_model, worker_problem
-from understudy.api.int8 import Speakers
 from understudy.api.models import ModelDesk
 from understudy.api.problem import Problem, bad_request, parse
 from understudy.api.protocol import ScoreRequest
+from understudy.api.speakers import Speakers
 from understudy.errors import InferenceError
 
 __all__ = ["score_messages"]

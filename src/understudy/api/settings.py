@@ -64,7 +64,9 @@ class ServerSettings:
         idle_timeout_seconds: End after so long without a request or a job; ``None`` stays.
         worker_idle_seconds: End the inference process after so long without a request.
         training_threads: Threads of a training process; ``None`` takes all cores.
-        inference_threads: The same for the inference process.
+        inference_threads: The same for each inference process.
+        inference_processes: Most inference processes, where many requests for a small base are in flight;
+            ``None`` takes two where there are two cores.
         yields: Who gives way where replies and a training job want the same processor or GPU:
             ``training``, ``chat`` or ``none`` (the system shares as it likes).
         int8: Folders of accepted int8 exports; their models are spoken with by CTranslate2.
@@ -89,6 +91,7 @@ class ServerSettings:
     worker_idle_seconds: float = 600.0
     training_threads: int | None = None
     inference_threads: int | None = None
+    inference_processes: int | None = None
     yields: str = "training"
     int8: tuple[Path, ...] = ()
     stop_grace_seconds: float = 60.0

@@ -87,11 +87,25 @@ class InferenceWorker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._last_used = 0.0
         self._log = settings.logs / log
+        self._asking = 0
+        self._answered = False
+        self.threads = settings.inference_threads or usable_cores()
 
     @property
     def requests_in_flight(self) -> int:
-        """How many requests wait for the process."""
-        return len(self._queues)
+        """How many requests wait for the process, or for its start."""
+        return self._asking
+
+    @property
+    def answered(self) -> bool:
+        """Whether the process runs and has answered before, so that it is no longer starting."""
+        running = self._process is not None and self._process.returncode is None
+        return running and self._answered
+
+    def tell(self, line: dict[str, Any]) -> None:
+        """Send something whose answer nobody waits for; a process that has ended is not told."""
+        with contextlib.suppress(InferenceError):
+            self._send({**line, "id": secrets.token_hex(8)})
 
     async def ask(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
         """Send one request and yield its events up to the last one.
@@ -104,9 +118,10 @@ class InferenceWorker:
         identity = secrets.token_hex(8)
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         finished = False
-        await self._ensure_started()
-        self._queues[identity] = queue
+        self._asking += 1
         try:
+            await self._ensure_started()
+            self._queues[identity] = queue
             with self._arbiter.answering():
                 self._send({**request, "id": identity})
                 await self._drain()
@@ -117,6 +132,7 @@ class InferenceWorker:
                         raise InferenceError(str(event["message"]))
                     yield event
         finally:
+            self._asking -= 1
             self._queues.pop(identity, None)
             self._last_used = asyncio.get_running_loop().time()
             if not finished:
@@ -151,6 +167,7 @@ class InferenceWorker:
                     )  # fmt: skip
             except OSError as error:
                 raise InferenceError(f"The inference process could not be started ({error}).") from error
+            self._answered, self.threads = False, threads or usable_cores()
             self._arbiter.place(self._process.pid, "chat")
             for work in (self._read(self._process), self._end_when_idle(self._process)):
                 task = asyncio.create_task(work)
@@ -192,6 +209,7 @@ class InferenceWorker:
         except (ValueError, KeyError, TypeError):
             logger.warning("The inference process sent a line that is no event: %.200r", line)
             return
+        self._answered = True
         if queue is not None:
             queue.put_nowait(event)
 

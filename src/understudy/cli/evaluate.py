@@ -62,7 +62,10 @@ def evaluate_command(
         str | None, typer.Option(help="openai, or base URL of another server. Default: this machine.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of probes' choice, sampling and bootstrap.")] = 0,
-    concurrency: Annotated[int, typer.Option(min=1, max=256, help="Requests in flight.")] = 16,
+    concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Requests in flight. Default: 32 on this machine, else 16."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Evaluate although the verdict is current.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")] = False,
@@ -84,7 +87,8 @@ def evaluate_command(
     run_folder = _trained_run(folder, run, name)
     _refuse_stranger(run_folder, provider)
     name_of_set: Literal["final", "development"] = "development" if development else "final"
-    settings = Settings(seed=seed, concurrency=concurrency, probe_set=name_of_set)
+    in_flight = concurrency or (32 if provider is None else 16)
+    settings = Settings(seed=seed, concurrency=in_flight, probe_set=name_of_set)
     settings = replace(settings, temperature=0.0) if greedy else settings
     if quick and once:
         raise ConfigError(

@@ -40,6 +40,10 @@ def serve_command(
     inference_threads: Annotated[
         int | None, typer.Option(min=1, help="Threads for replies. Default: all cores.")
     ] = None,
+    inference_processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Most processes that speak, for small models in a crowd. Default: two."),
+    ] = None,
     yields: Annotated[
         str,
         typer.Option(
@@ -75,7 +79,8 @@ def serve_command(
         secret = None if no_token else Secret(token or _random_token())
         values: dict[str, Any] = {"port": port, "host": host, "token": secret, "default_base": base}
         values |= {"allowed_hosts": tuple(allow_host or ()), "yields": yields, "int8": tuple(int8 or ())}
-        _serve(values | {"training_threads": training_threads, "inference_threads": inference_threads})
+        values |= {"training_threads": training_threads, "inference_threads": inference_threads}
+        _serve(values | {"inference_processes": inference_processes})
 
 
 def _serve(options: dict[str, Any]) -> None:

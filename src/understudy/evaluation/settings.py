@@ -36,7 +36,7 @@ class Settings:
     temperature: float = 0.3
     max_tokens: int | None = None
     seed: int = 0
-    concurrency: int = 16
+    concurrency: int = 32
     draws: int = 10_000
     margin: float = 0.075
     probe_set: Literal["final", "development"] = "final"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_ROWS", "Batch", "Row", "make_rows"]
 
 MAX_ROWS = 16
+KEPT_FROM_TOKENS = 64  # a shorter conversation is read again as quickly
 
 
 @dataclass
@@ -161,11 +162,30 @@ class Batch:
         )
         for row in self.rows:
             row.position += 1
-        stepped = [row for row in self.rows if row.active]
+        places = [place for place, row in enumerate(self.rows) if row.active]
+        stepped = [self.rows[place] for place in places]
         if len(stepped) < len(self.rows):
-            logits = logits[[place for place, row in enumerate(self.rows) if row.active]]
+            logits = logits[places]
         self._choose(logits, stepped)
+        for place, row in zip(places, stepped, strict=True):
+            if row.finish_reason is not None:
+                self._keep(row, place)
         return stepped
+
+    def _keep(self, row: Row, place: int) -> None:
+        """Store what a finished row has read and written; its conversation's next turn goes on from it."""
+        assert self._mask is not None
+        read = int(self._mask[place].sum())
+        preamble = row.preamble.length if row.preamble is not self.preamble and row.preamble.layers else 0
+        ids = [*row.prompt, *row.tokens][: read - preamble]
+        if len(ids) < KEPT_FROM_TOKENS:
+            return
+        first = self._mask.shape[1] - len(ids)
+        layers = [
+            (k[place : place + 1, :, first:].clone(), v[place : place + 1, :, first:].clone())
+            for k, v in layers_of(self._cache)
+        ]
+        row.preamble.prefixes.add(ids, layers)
 
     def _choose(self, logits: "torch.Tensor", rows: list[Row]) -> None:
         if not rows:

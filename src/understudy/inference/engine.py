@@ -20,6 +20,7 @@ from understudy.inference.request import (
     RequestFailed,
     ScoreRequest,
     Shutdown,
+    Threads,
     foreseen_failure,
 )
 from understudy.inference.score import score_batch
@@ -89,13 +90,21 @@ class Engine:
             except Exception as error:
                 self._fail(request.id, error)
 
-    def _accept(self, request: Cancel | ChatRequest | ScoreRequest) -> None:
+    def _accept(self, request: Cancel | ChatRequest | ScoreRequest | Threads) -> None:
         if isinstance(request, Cancel):
             self._cancel(request.id)
+        elif isinstance(request, Threads):
+            self._take_threads(request)
         elif isinstance(request, ScoreRequest):
             self._scores.setdefault((request.base, request.adapter), []).append(request)
         else:
             self._accept_chat(request)
+
+    def _take_threads(self, request: Threads) -> None:
+        import torch
+
+        torch.set_num_threads(request.threads)
+        self._channel.send(id=request.id, event="done")
 
     def _accept_chat(self, request: ChatRequest) -> None:
         if request.adapter is not None and self._voices.waits_for(request.base, request.adapter):

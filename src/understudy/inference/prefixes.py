@@ -10,7 +10,7 @@ __all__ = ["MIN_PREFIX_TOKENS", "PrefixStore", "StoredPrefix", "common_length"]
 
 MIN_PREFIX_TOKENS = 32
 _KEPT_BYTES = 512 * 2**20
-_KEPT = 16
+_KEPT = 32
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ __all__ = [
     "RequestFailed",
     "ScoreRequest",
     "Shutdown",
+    "Threads",
     "foreseen_failure",
     "parse_request",
 ]
@@ -78,11 +79,19 @@ class Cancel:
 
 
 @dataclass(frozen=True)
+class Threads:
+    """Work with so many threads from now on."""
+
+    id: Any
+    threads: int
+
+
+@dataclass(frozen=True)
 class Shutdown:
     """Leave at once."""
 
 
-Request = ChatRequest | ScoreRequest | Cancel | Shutdown
+Request = ChatRequest | ScoreRequest | Cancel | Threads | Shutdown
 
 
 def parse_request(line: str) -> Request:
@@ -112,9 +121,11 @@ def _parse(values: dict[str, Any]) -> Request:
         raise RequestFailed("A request needs an id.", "invalid_request", "id")
     if operation == "cancel":
         return Cancel(values["id"])
+    if operation == "threads":
+        return Threads(values["id"], _integer(values, "threads", 1, 1, 1024) or 1)
     if operation not in ("chat", "score"):
         raise RequestFailed(
-            f"op {operation!r} is not one of chat, score, cancel, shutdown.", "invalid_request", "op"
+            f"op {operation!r} is not one of chat, score, cancel, threads, shutdown.", "invalid_request", "op"
         )
     base, adapter = _path(values, "base"), _path(values, "adapter", optional=True)
     assert base is not None
