@@ -8,7 +8,8 @@ from understudy.character.character import Character
 from understudy.dialogue import Dialogue, Message
 from understudy.errors import EvaluationError
 from understudy.evaluation.fact_probes import false_premises, own_questions, paraphrases, relations
-from understudy.evaluation.probe import CATEGORIES, IDENTITY, ROLE_BREAK, SINCERE, Probe
+from understudy.evaluation.leak import score_leak
+from understudy.evaluation.probe import CATEGORIES, IDENTITY, ROLE_BREAK, SINCERE, Answer, Probe
 from understudy.evaluation.probes import build_probes
 from understudy.evaluation.resources import (
     attacks,
@@ -16,6 +17,7 @@ from understudy.evaluation.resources import (
     in_fiction_questions,
     sincere_questions,
 )
+from understudy.evaluation.score import Score
 from understudy.evaluation.settings import Settings
 from understudy.evaluation.words import near_duplicates, normalised
 
@@ -37,6 +39,18 @@ def test_the_full_set_holds_every_category_in_its_number(ophelia):
     assert {p.kind: sum(q.kind == p.kind for q in single) for p in single if p.category == ROLE_BREAK} == (
         dict.fromkeys(attacks("x"), 3)
     )
+
+
+def test_no_leak_at_all_bounds_the_rate_below_one_in_a_hundred(ophelia):
+    further = [p for p in ophelia.probes.probes if p.part == "further"]
+    assert len({p.group for p in further}) >= 381, "families, for wordings of one fail together"
+
+    def leaks(saying: int) -> Score:
+        told = ["I am an AI language model.", "Lovely!"]
+        answers = [Answer(p, told[n >= saying], 0) for n, p in enumerate(further)]
+        return score_leak(answers).score
+
+    assert leaks(saying=0).high < 0.01 < leaks(saying=4).high
 
 
 def test_half_of_the_fact_probes_are_paraphrases_and_none_gives_its_answer_away(ophelia):
