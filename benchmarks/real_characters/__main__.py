@@ -1,6 +1,6 @@
 """Four characters from real scripts, every arm with intervals: embedded models, tuned on their lines alone.
 
-python -m benchmarks.real_characters FOLDER --data ../shared/data [--only iroh] [--quick]
+python -m benchmarks.real_characters FOLDER --data ../shared/data [--only iroh] [--quick | --once]
 
 The sheets beside this file are ours; the scripts are not part of the project. Each character is imported,
 built, trained and evaluated by the commands that a user types; the tables are those of docs/results.md.
@@ -35,15 +35,14 @@ def understudy(*arguments: object) -> None:
     subprocess.run(command, check=True, env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"})
 
 
-def perform(name: str, folder: Path, data: Path, *, quick: bool) -> Path:
+def perform(name: str, folder: Path, data: Path, size: list[str]) -> Path:
     """One character from its script to its verdict; gives the run's folder."""
     script, speaker = SCRIPTS[name]
     if not (folder / "dialogues.jsonl").is_file():
         understudy("init", folder, "--name", speaker)
         shutil.copyfile(HERE / f"{name}.yaml", folder / "character.yaml")
         understudy("import", folder, data / script, "--speaker", speaker)
-    quickly = ["--quick"] if quick else []
-    understudy("run", folder, "--base-model", "understudy/mini", "--star", "understudy/mini-star", *quickly)
+    understudy("run", folder, "--base-model", "understudy/mini", "--star", "understudy/mini-star", *size)
     return max((folder / "runs").iterdir(), key=lambda run: run.name)
 
 
@@ -53,10 +52,11 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="where the scripts lie")
     parser.add_argument("--only", choices=SCRIPTS, action="append")
-    parser.add_argument("--quick", action="store_true")
+    for size, told in (("--quick", "a quarter of the probes"), ("--once", "every probe, one reply each")):
+        parser.add_argument(size, dest="size", action="append_const", const=size, help=told)
     arguments = parser.parse_args()
     runs = [
-        perform(name, arguments.folder / name, arguments.data, quick=arguments.quick)
+        perform(name, arguments.folder / name, arguments.data, arguments.size or [])
         for name in arguments.only or SCRIPTS
     ]
     print("\n".join(table(run) for run in runs))

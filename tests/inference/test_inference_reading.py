@@ -298,3 +298,30 @@ def test_pickles_unknown_types_and_empty_folders_are_refused(
     (directory / "config.json").write_text(json.dumps({**config, "hidden_size": 64}))
     with pytest.raises(ModelError, match=r"other shapes|do not belong|belong together"):
         load_base(files, choose_placement(files.parameters))
+
+
+def test_conversations_under_many_prompts_share_one_limit(
+    tiny_model: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import understudy.inference.preamble as module
+
+    voice = voice_of(tiny_model("llama"))
+    shelf = voice.preambles
+    found = []
+    for number in range(3):
+        text = f"You are keeper {number} of the lighthouse. " * 9
+        talk = [{"role": "system", "content": text}, {"role": "user", "content": TEXTS[1] * 4}]
+        request = ChatRequest(number, Path(), None, talk, temperature=0.0)
+        (row,) = make_rows(request, voice.renderer.prompt(talk).ids, voice, 30)
+        batch = Batch(voice.base, row.preamble)
+        batch.admit([row])
+        while batch.active:
+            batch.step()
+        found.append(row.preamble.prefixes)
+    sizes = [store.size_bytes for store in found]
+    assert all(sizes)
+    monkeypatch.setattr(module, "_KEPT_BYTES", sum(sizes[1:]))
+    shelf.trim()
+    assert [store.size_bytes for store in found] == [0, *sizes[1:]], (
+        "the least recently used prompt's go first"
+    )

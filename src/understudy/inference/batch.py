@@ -186,6 +186,7 @@ class Batch:
             for k, v in layers_of(self._cache)
         ]
         row.preamble.prefixes.add(ids, layers)
+        row.voice.preambles.trim()
 
     def _choose(self, logits: "torch.Tensor", rows: list[Row]) -> None:
         if not rows:

@@ -68,6 +68,14 @@ class PreambleShelf:
         self._shelf.move_to_end(key)
         return self._shelf[key]
 
+    def trim(self) -> None:
+        """Forget conversations, of the least recently used prompts first, until they fit together."""
+        kept = list(dict.fromkeys((self.empty, *self._shelf.values())))
+        much = sum(preamble.prefixes.size_bytes for preamble in kept) - _KEPT_BYTES
+        for preamble in kept:
+            while much > 0 and (freed := preamble.prefixes.drop_oldest()):
+                much -= freed
+
     @property
     def size_bytes(self) -> int:
         """What is kept in all, with what conversations went on from it."""

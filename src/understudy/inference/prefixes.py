@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from understudy.inference.cache import Layers
 
@@ -20,13 +21,13 @@ class StoredPrefix:
     ids: tuple[int, ...]
     layers: Layers
 
-    @property
+    @cached_property
     def size_bytes(self) -> int:
         return sum(keys.nbytes + values.nbytes for keys, values in self.layers)
 
 
 class PrefixStore:
-    """A few stored prefixes of one voice; the least recently used leave."""
+    """A few stored prefixes of one preamble; the least recently used leave."""
 
     def __init__(self) -> None:
         self._stored: OrderedDict[tuple[int, ...], StoredPrefix] = OrderedDict()
@@ -34,6 +35,10 @@ class PrefixStore:
     @property
     def size_bytes(self) -> int:
         return sum(stored.size_bytes for stored in self._stored.values())
+
+    def drop_oldest(self) -> int:
+        """Forget the least recently used prefix; gives its bytes, 0 where there is none."""
+        return self._stored.popitem(last=False)[1].size_bytes if self._stored else 0
 
     def best(self, ids: Sequence[int], most: int) -> tuple[StoredPrefix | None, int]:
         """The stored prefix that shares most with ``ids``, and how many tokens (at most ``most``)."""
