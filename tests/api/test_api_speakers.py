@@ -66,7 +66,8 @@ def test_a_crowd_gets_two_processes_and_the_texts_that_each_would_get_alone(tmp_
             second.kill()
             while len(speaking(server)) == 2:
                 time.sleep(0.01)
-            assert reply(client, 3) == alone[3], "the first process goes on"
+            patient = client.with_options(max_retries=4)  # what was in flight fails, and clients ask again
+            assert reply(patient, 3) == alone[3], "the first process goes on"
     finally:
         server.stop()
 
