@@ -320,7 +320,7 @@ def test_conversations_under_many_prompts_share_one_limit(
         found.append(row.preamble.prefixes)
     sizes = [store.size_bytes for store in found]
     assert all(sizes)
-    monkeypatch.setattr(module, "_KEPT_BYTES", sum(sizes[1:]))
+    monkeypatch.setattr(module, "_CONVERSATION_BYTES", sum(sizes[1:]))
     shelf.trim()
     assert [store.size_bytes for store in found] == [0, *sizes[1:]], (
         "the least recently used prompt's go first"

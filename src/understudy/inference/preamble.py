@@ -16,6 +16,7 @@ __all__ = ["Preamble", "PreambleShelf", "common_ids", "system_texts"]
 
 _KEPT = 16
 _KEPT_BYTES = 512 * 2**20
+_CONVERSATION_BYTES = 256 * 2**20
 
 
 @dataclass(eq=False)
@@ -71,7 +72,7 @@ class PreambleShelf:
     def trim(self) -> None:
         """Forget conversations, of the least recently used prompts first, until they fit together."""
         kept = list(dict.fromkeys((self.empty, *self._shelf.values())))
-        much = sum(preamble.prefixes.size_bytes for preamble in kept) - _KEPT_BYTES
+        much = sum(preamble.prefixes.size_bytes for preamble in kept) - _CONVERSATION_BYTES
         for preamble in kept:
             while much > 0 and (freed := preamble.prefixes.drop_oldest()):
                 much -= freed
