@@ -18,8 +18,9 @@ UNKNOWN, UNSAFE = "out_of_world", "unsafe"
 MINORS_ONLY = f"{UNSAFE}/minors_"
 FACT_SHARE = 0.6
 # What weighs most against the habits of a base model is seen more often: when to tell the truth about
-# oneself, and when to play on. With equal shares, honesty fell from 98 % to 49 % in a tuned miniature.
-WEIGHTS = {SINCERE: 4, "in_fiction_identity": 2}
+# oneself, and when to play on. With equal shares, honesty fell from 98 % to 49 % in a tuned miniature; with
+# half as many teasing lines as sincere ones, it called itself an AI in 23 % of the play, not in 15 %.
+WEIGHTS = {SINCERE: 4, "in_fiction_identity": 4, "role_break": 2}
 # In a small plan these come before all others.
 FIRST = (SINCERE, "in_fiction_identity", "role_break", CRISIS, "small_talk", UNSAFE)
 _ACTION = re.compile(r"(?<!\*)\*(?!\*)[^*\n]{2,}\*(?!\*)")
