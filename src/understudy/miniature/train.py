@@ -80,7 +80,7 @@ class Settings:
 
 
 HELP = {
-    "replicas": "batches of a step that are computed side by side, each with THREADS threads",
+    "replicas": "batches of a step computed side by side, each with THREADS threads; not to change in a run",
     "minutes": "most minutes of training; 0: only tokens count",
     "device": "cpu, cuda, cuda:1 …",
     "batch": "factor of the batches' tokens; 8 or more for a data-centre GPU",
@@ -370,9 +370,8 @@ def _loop(
             parameters["lr"] = peak * factor
         reply_loss = replicas.gradients(group)
         replicas.step(optimizers)
-        if all(
-            batch.weights.min() < 1 for batch in group
-        ):  # prose has no replies; its loss would hide theirs
+        has_prose = any(batch.weights.min() >= 1 for batch in group)
+        if not has_prose:  # prose has no replies; its loss would hide theirs
             smooth = reply_loss if not smooth else 0.98 * smooth + 0.02 * reply_loss
         now = time.monotonic()
         tokens = sum(batch.tokens for batch in group)
