@@ -30,7 +30,7 @@ from understudy.miniature.role import character_exchange, fact_exchange
 from understudy.miniature.sheet_character import sheet_character
 from understudy.miniature.sheets import draw_sheet
 from understudy.miniature.tales import draw_tale
-from understudy.miniature.tones import TONES, draw_voice, speak, voice_lines
+from understudy.miniature.tones import TONES, Voice, draw_voice, speak, tones, voice_lines
 
 
 def compose_many(seed: str, count: int) -> list[Conversation]:
@@ -240,11 +240,40 @@ def test_a_sheet_says_its_disclosure_and_keeps_to_it(disclosure):
     sheet = next(sheet for sheet in sheets if sheet.disclosure == disclosure)
     if disclosure != "when_sincerely_asked":
         prompts = [render_sheet(sheet, rng) for _ in range(40)]
-        assert all(re.search(r"\bAI\b|language model|never leave the role", prompt) for prompt in prompts)
+        named = r"\bAI\b|machine|computer|program|language model|human|earnest|serious|really are|honest"
+        assert all(re.search(named, prompt) for prompt in prompts)
     asked = [turn for _ in range(600) if (turn := character_exchange(sheet, rng)).kind.startswith("sincere")]
     assert asked
     honest = [bool(re.search(r"\bAI\b|computer program", turn.reply)) for turn in asked]
     assert all(honest) if disclosure != "in_character" else not any(honest)
+
+
+def test_a_question_about_a_feeling_is_answered_by_the_sheet_where_it_can_be():
+    rng = random.Random("felt")
+    sheets = [sheet for _ in range(60) for sheet in [draw_sheet(rng, 24)] if "fear" in sheet.slots]
+    asked = [character_exchange(sheet, rng) for sheet in sheets for _ in range(200)]
+    afraid = [turn for turn in asked if turn.kind == "fact:fear"]
+    assert len(afraid) > 10
+    assert all(turn.value in turn.reply.lower() for turn in afraid)
+    assert not any("afraid" in turn.user for turn in asked if turn.kind == "feelings")
+
+
+def test_a_shouting_voice_shouts_small_words_and_leaves_the_fact_as_it_is():
+    rng = random.Random("shout")
+    tone = next(tone for tone in tones() if tone.transform == "capitals")
+    voice = Voice(tone, tone.exclaim, tone.address, tone.ending)
+    spoken = [speak("I live in Otterbridge.", voice, rng, value="otterbridge") for _ in range(50)]
+    assert all("Otterbridge" in text and "I LIVE IN" in text.upper() for text in spoken)
+    assert any("LIVE IN Otterbridge" in text for text in spoken)
+
+
+def test_lines_of_prose_are_joined_without_losing_a_fact():
+    rng = random.Random("joined")
+    for _ in range(40):
+        sheet = draw_sheet(rng, 10, voiced=0)
+        prompt = render_sheet(sheet, rng, bare=True).lower()
+        told = {fact.kind.key: fact.value.split(" ", 1)[-1] for fact in sheet.facts}
+        assert all(value in prompt or key in ("secret", "adventure") for key, value in told.items())
 
 
 def test_a_sheet_becomes_a_character_whose_questions_are_of_the_wanted_split():

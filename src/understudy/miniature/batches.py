@@ -1,7 +1,7 @@
 """Batches: an endless, seeded stream of examples of like length, following the curriculum."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,13 @@ def stage_at(progress: float) -> Stage:
 
 
 def batches(
-    tokenizer: Tokenizer, seed: int, progress: Callable[[], float], pool: int = 0, *, larger: int = 1
+    tokenizer: Tokenizer,
+    seed: int,
+    progress: Callable[[], float],
+    pool: int = 0,
+    *,
+    larger: int = 1,
+    passages: Sequence[list[str]] = (),
 ) -> Iterator[Batch]:
     """Batches without end.
 
@@ -43,12 +49,13 @@ def batches(
         progress: Asked before each pool of conversations; chooses stage and batch size.
         pool: Number of the first pool, to go on where a training stopped.
         larger: Factor of pool and batch, for devices that small batches leave idle.
+        passages: Other people's paragraphs that some sheets hold.
     """
     while True:
         share = progress()
         rng = random.Random(f"batches {seed} {pool}")
         budget = next((tokens for until, tokens in BATCH_TOKENS if share < until), BATCH_TOKENS[-1][1])
-        talks = (compose(rng, stage_at(share)) for _ in range(POOL * larger))
+        talks = (compose(rng, stage_at(share), passages) for _ in range(POOL * larger))
         examples = [encode_conversation(tokenizer, talk) for talk in talks]
         made = list(_group(sorted(examples, key=lambda example: len(example.ids)), budget * larger, rng))
         rng.shuffle(made)

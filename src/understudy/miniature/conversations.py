@@ -1,6 +1,7 @@
 """Conversations: whole dialogues under one of three kinds of system prompt, made from a seed."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from understudy.miniature.assistant import assistant_exchange
@@ -9,6 +10,7 @@ from understudy.miniature.exchanges import Exchange
 from understudy.miniature.held_out import mentions_held_out
 from understudy.miniature.layouts import render_sheet
 from understudy.miniature.lexicon import draw_person, expand, fill, load_table, words
+from understudy.miniature.reading import draw_passage, reading_exchange
 from understudy.miniature.role import character_exchange, fact_exchange
 from understudy.miniature.sheets import Sheet, draw_sheet
 from understudy.miniature.tones import speak
@@ -61,6 +63,8 @@ STAGES = (
 """Copying comes first: small sheets, often bare, of which nearly every turn asks a fact."""
 AGAIN_SHARE = 0.12
 """How often a question is about a fact that was asked before, in other words."""
+PASSAGE_SHARE, READ_SHARE = 0.25, 0.4
+"""Share of sheets that hold a passage of prose, where there is any, and of their turns that ask about it."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,15 @@ class Conversation:
     exchanges: tuple[Exchange, ...]
 
 
-def compose(rng: random.Random, stage: Stage) -> Conversation:
-    """A conversation of a stage that mentions nothing that is held out."""
+def compose(rng: random.Random, stage: Stage, passages: Sequence[list[str]] = ()) -> Conversation:
+    """A conversation of a stage that mentions nothing that is held out.
+
+    Args:
+        passages: Other people's paragraphs, which some sheets hold and are asked about.
+    """
     while True:
-        conversation = _sheet_conversation(rng, stage) if rng.random() < stage.sheets else _plain(rng, stage)
+        is_sheet = rng.random() < stage.sheets
+        conversation = _sheet_conversation(rng, stage, passages) if is_sheet else _plain(rng, stage)
         if not mentions_held_out(message["content"] for message in conversation.messages):
             return conversation
 
@@ -112,11 +121,14 @@ def _plain(rng: random.Random, stage: Stage) -> Conversation:
     return _conversation("identity" if given else "none", system, exchanges)
 
 
-def _sheet_conversation(rng: random.Random, stage: Stage) -> Conversation:
+def _sheet_conversation(rng: random.Random, stage: Stage, passages: Sequence[list[str]]) -> Conversation:
     is_long = rng.random() < stage.long
     facts = rng.randint(25, 42) if is_long else rng.randint(*stage.facts)
     sheet = draw_sheet(rng, facts, voiced=stage.voiced)
     system = render_sheet(sheet, rng, bare=rng.random() < stage.bare)
+    passage = draw_passage(rng, passages) if passages and rng.random() < PASSAGE_SHARE else ()
+    if passage:
+        system = _with_passage(system, " ".join(passage), rng)
     open_facts = list(range(len(sheet.facts)))
     rng.shuffle(open_facts)
     exchanges: list[Exchange] = []
@@ -126,6 +138,8 @@ def _sheet_conversation(rng: random.Random, stage: Stage) -> Conversation:
         dice = rng.random()
         if dice < stage.copying:
             exchanges += copying_exchanges(rng)
+        elif passage and rng.random() < READ_SHARE:
+            exchanges.append(reading_exchange(passage, rng))
         elif dice < stage.copying + (1 - stage.copying) * stage.asked and open_facts:
             again = bool(asked) and rng.random() < AGAIN_SHARE
             index = rng.choice(asked) if again else open_facts.pop()
@@ -136,6 +150,15 @@ def _sheet_conversation(rng: random.Random, stage: Stage) -> Conversation:
     if sheet.disclosure == "always" and not exchanges[0].verbatim:
         exchanges[0] = _disclosing(exchanges[0], sheet, rng)
     return _conversation("sheet", system, [_in_voice(exchange, sheet, rng) for exchange in exchanges])
+
+
+def _with_passage(system: str, passage: str, rng: random.Random) -> str:
+    """The sheet with a passage before its last part, or at its end."""
+    told = rng.choice(load_table("reading")["leads"]) + passage
+    joint = next((mark for mark in ("\n\n", "\n") if mark in system), " ")
+    parts = system.split(joint) if joint != " " else [system]
+    place = rng.randint(1, len(parts))
+    return joint.join([*parts[:place], told, *parts[place:]])
 
 
 def _disclosing(exchange: Exchange, sheet: Sheet, rng: random.Random) -> Exchange:

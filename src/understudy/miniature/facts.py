@@ -27,6 +27,8 @@ EXCHANGED = ("foods", "fears", "loves", "hates", "collectables", "animals")
 EXCHANGED_SHARE = 0.2
 """How often one of these lists lends a value to another: who is afraid of honey cakes must be read to be
 known, where a fear out of thirty could be guessed."""
+STATEMENT_FLATNESS, QUESTION_FLATNESS = 3.0, 6.0
+"""What is read, and what is asked in training, is spread more evenly over the wordings than what is said."""
 SPOKEN_SLOTS = ("spot", "container", "beyond_cap", "beyond_low", "subject", "object")
 
 
@@ -62,11 +64,12 @@ class Fact:
     def statement(self, rng: random.Random, *, prose: bool = False) -> str:
         """The fact as the sheet says it; ``prose`` leaves out forms such as ``Home: …``."""
         options = [text for text in self.kind.statements if not prose or ": " not in text]
-        return fill(draw_plain_first(options, rng), self.slots, rng)
+        return fill(draw_plain_first(options, rng, STATEMENT_FLATNESS), self.slots, rng)
 
     def question(self, rng: random.Random, split: Split = "train") -> str:
         """A question whose answer is this fact."""
-        return fill(draw_plain_first(self.kind.wordings(split), rng), self.slots, rng)
+        flatness = QUESTION_FLATNESS if split == "train" else 1.5
+        return fill(draw_plain_first(self.kind.wordings(split), rng, flatness), self.slots, rng)
 
     def answer(self, rng: random.Random) -> str:
         """The fact as the character would say it, without tone."""

@@ -23,6 +23,7 @@ WONDER = " When somebody speaks of such things, wonder at them in your own way."
 PRODUCT_SHARE, PROSE_SHARE, LIST_SHARE = 0.3, 0.35, 0.15
 TOLD_SHARE = 0.6
 THIRD_PERSON_SHARE = 0.25
+JOINED_SHARE = 0.25
 Teller = Callable[[str], str]
 
 
@@ -77,12 +78,24 @@ def _unknown(sheet: Sheet, rng: random.Random) -> list[str]:
 
 def _prose(sheet: Sheet, tone: list[str], rules: list[str], told: Teller, rng: random.Random) -> str:
     """Paragraphs, sometimes in another order."""
-    facts = [told(fact.statement(rng, prose=True)) for fact in sheet.facts]
+    facts = [told(line) for line in _joined([fact.statement(rng, prose=True) for fact in sheet.facts], rng)]
     paragraphs = [" ".join(tone), " ".join(facts), " ".join(rules), *_unknown(sheet, rng)]
     if rng.random() < 0.5:
         rng.shuffle(paragraphs)
     joint = rng.choice((" ", "\n", "\n\n"))
     return joint.join(part for part in (_opening(sheet, rng), *paragraphs) if part)
+
+
+def _joined(lines: list[str], rng: random.Random) -> list[str]:
+    """The lines, some of them two in one sentence, as people write who do not think in lists."""
+    joined: list[str] = []
+    for line in lines:
+        if joined and line.startswith(("You ", "Your ")) and rng.random() < JOINED_SHARE:
+            joint = rng.choice((", and ", ", and ", "; ", ", but ", " and "))
+            joined[-1] = f"{joined[-1].rstrip('.')}{joint}{line[0].lower()}{line[1:]}"
+        else:
+            joined.append(line)
+    return joined
 
 
 def _listed(sheet: Sheet, tone: list[str], rules: list[str], told: Teller, rng: random.Random) -> str:

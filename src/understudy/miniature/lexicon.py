@@ -189,12 +189,13 @@ def pick(rng: random.Random, options: Sequence[str], count: int) -> list[str]:
     return rng.sample(list(options), min(count, len(options)))
 
 
-def draw_plain_first(options: Sequence[str], rng: random.Random) -> str:
+def draw_plain_first(options: Sequence[str], rng: random.Random, flatness: float = 1.5) -> str:
     """One of ``options``, which stand from the plainest to the oddest: the first ones come up most.
 
-    The weight of rank ``r`` is ``1 / (r + 1.5)``, near Zipf's law, as wordings are spread in real talk.
+    The weight of rank ``r`` is ``1 / (r + flatness)``: with 1.5 near Zipf's law, as wordings are spread in
+    real talk.
     """
-    return rng.choices(options, [1 / (rank + 1.5) for rank in range(len(options))])[0]
+    return rng.choices(options, [1 / (rank + flatness) for rank in range(len(options))])[0]
 
 
 def plural(noun: str) -> str:

@@ -1,6 +1,7 @@
 """Role: the exchanges of a character, from its sheet; tone is added later."""
 
 import random
+import re
 
 from understudy.miniature.exchanges import (
     COMMON,
@@ -22,7 +23,7 @@ from understudy.miniature.tales import draw_tale
 
 __all__ = ["character_exchange", "fact_exchange"]
 
-WEIGHTS = (5, 6, 6, 8, 5, 9, 14, 7, 3, 3, 2, 5, 4, 5, 6, 3)
+WEIGHTS = (5, 6, 6, 8, 5, 9, 26, 7, 3, 3, 2, 5, 4, 5, 6, 3)
 """How often each category of ``COMMON`` comes up under a sheet."""
 HEARSAY = ("Is it true that", "I heard that", "Somebody told me that", "They say that")
 CONTINUING = frozenset(
@@ -31,6 +32,14 @@ CONTINUING = frozenset(
         "If", "Nobody", "By", "One", "Next", "Inside", "Among", "Each",
     )
 )  # fmt: skip
+FELT = {
+    "fear": r"\b(afraid|scares?|tremble|frightened)\b",
+    "hates": r"\b(makes you (angry|mad)|not stand|up the wall)\b",
+    "loves": r"\b(makes (you|your heart) (happy|smile|sing|jump)|joy\?|cheers you up|happiest)",
+    "sweetheart": r"\b(in love\?|sweetheart|do you love(\?| anybody)|somebody you love|anybody you love)",
+    "dream": r"\bwhat do you dream of\b",
+}
+"""Kinds of fact that answer a question about feelings better than any small talk does."""
 YES = ("Yes.", "Yes, it is true.", "That is right.", "True!")
 NO = ("No.", "No, that is wrong.", "Who told you that?", "Not at all.")
 
@@ -124,7 +133,18 @@ def character_exchange(sheet: Sheet, rng: random.Random) -> Exchange:
     if category == "sincere" and sheet.disclosure == "in_character":
         asked = from_talk("sincere", "character", slots, rng).user
         return Exchange(asked, fill(rng.choice(load_table("scenery")["kept"]), slots, rng), "sincere_kept")
-    return from_talk(category, "character", slots, rng)
+    exchange = from_talk(category, "character", slots, rng)
+    return _felt(sheet, exchange, rng) if category == "feelings" else exchange
+
+
+def _felt(sheet: Sheet, exchange: Exchange, rng: random.Random) -> Exchange:
+    """What the sheet says, where it says what the question about a feeling asks."""
+    for fact in sheet.facts:
+        pattern = FELT.get(fact.kind.key)
+        if pattern and re.search(pattern, exchange.user.lower()):
+            answer = fact.answer(rng)
+            return Exchange(exchange.user, answer, f"fact:{fact.kind.key}", value=fact.value)
+    return exchange
 
 
 def _knowing(sheet: Sheet, rng: random.Random) -> Exchange:

@@ -97,7 +97,7 @@ def draw_sheet(rng: random.Random, facts: int, split: Split = "train", *, voiced
 
 
 def _disclosure(rng: random.Random) -> str:
-    return rng.choices(("when_sincerely_asked", "in_character", "always"), (0.75, 0.2, 0.05))[0]
+    return rng.choices(("when_sincerely_asked", "in_character", "always"), (0.65, 0.29, 0.06))[0]
 
 
 def _draw_facts(rng: random.Random, count: int, split: Split) -> list[Fact]:

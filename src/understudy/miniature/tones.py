@@ -284,7 +284,7 @@ def speak(body: str, voice: Voice, rng: random.Random, *, verbatim: bool = False
         body = f"{body} {ending[0].upper()}{ending[1:]}{rng.choice(('.', '!'))}"
     if voice.tone.transform and not verbatim:
         body = TRANSFORMS[voice.tone.transform](body, rng)
-    body = body.replace(KEPT, kept.upper() if voice.tone.transform == "capitals" else kept)
+    body = body.replace(KEPT, kept)
     if "exclaim" in parts and voice.exclaim:
         body = f"{rng.choice(voice.exclaim)} {body}"
     return body
@@ -327,7 +327,11 @@ def _lower_first(body: str) -> str:
 
 
 def _capitals(body: str, rng: random.Random) -> str:
-    return body.upper().replace(".", "!")
+    """The small words are shouted; whole lines in capitals are another spelling of every word there is."""
+    louder = load_table("grammar")["shouted"]
+    return re.sub(r"[A-Za-z']+", lambda m: m[0].upper() if m[0].lower() in louder else m[0], body).replace(
+        ".", "!"
+    )
 
 
 def _hesitant(body: str, rng: random.Random) -> str:

@@ -42,6 +42,7 @@ from understudy.atomic import write_json
 from understudy.miniature.batches import Batch, batches
 from understudy.miniature.growing import grow_weights
 from understudy.miniature.prose import draw_windows, load_prose, share_of_prose
+from understudy.miniature.reading import load_passages
 from understudy.miniature.tokens import CONTEXT_TOKENS, END, PAD, save_tokenizer, special_id, train_tokenizer
 
 __all__ = ["Settings", "build_model", "export_model", "train", "weighted_loss"]
@@ -319,7 +320,12 @@ def train(settings: Settings) -> Path:
     write_json(settings.output / "settings.json", {**asdict(settings), "output": settings.output.name})
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, from step {progress.step}", flush=True)
     stream = batches(
-        tokenizer, settings.seed, lambda: progress.lesson(settings), progress.pool, larger=settings.batch
+        tokenizer,
+        settings.seed,
+        lambda: progress.lesson(settings),
+        progress.pool,
+        larger=settings.batch,
+        passages=load_passages(_texts(settings)),
     )
     if settings.extra_text:
         stream = _with_prose(settings, tokenizer, stream, progress)
