@@ -28,6 +28,24 @@ def test_the_command_trains_on_the_characters_preferences(server, folder):
     assert job["method"]["dpo"]["hyperparameters"]["beta"] == 0.4
 
 
+def test_what_build_wrote_is_trained_and_what_was_collected_is_sent_to_build(server, folder):
+    pair = {
+        "id": "preference-1", "group": "g", "source": "test", "chosen": "Aye.", "rejected": "As an AI, no.",
+        "messages": [{"role": "user", "content": "Are you a pirate?"}],
+    }  # fmt: skip
+    folder.preferences.write_text(json.dumps(pair) + "\n", "utf-8")
+    code, _, err = run("train", folder.root, "--method", "dpo", "--base-model", "gpt-4o")
+    assert code == 1
+    assert "holds pairs as they were collected" in err
+    assert "understudy build" in err
+
+    folder.dataset.mkdir(exist_ok=True)
+    (folder.dataset / "preferences.jsonl").write_bytes(preference_lines(14))
+    code, _, err = run("train", folder.root, "--method", "dpo", "--base-model", "gpt-4o", "--epochs", 1)
+    assert code == 0, err
+    assert "14 pairs of replies on gpt-4o" in err
+
+
 def test_it_goes_on_from_a_tuned_model_and_is_another_run(server, folder, tmp_path):
     provider = resolve_provider(None)
     pairs = tmp_path / "pairs.jsonl"

@@ -40,7 +40,7 @@ def train_command(
         ),
     ] = "supervised",
     preferences: Annotated[
-        Path | None, typer.Option(help="dpo: pairs of replies. Default: NAME/preferences.jsonl.")
+        Path | None, typer.Option(help="dpo: pairs of replies. Default: NAME/dataset/preferences.jsonl.")
     ] = None,
     beta: Annotated[
         float | None, typer.Option(help="dpo: how strongly the base model holds, up to 2. Default: 0.1.")

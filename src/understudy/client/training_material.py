@@ -68,14 +68,20 @@ def _refuse_few(training: Path, examples: int, folder: CharacterFolder) -> None:
 
 
 def preference_material(folder: CharacterFolder, given: Path | None) -> TrainingMaterial:
-    """A file of preferences: ``given``, or ``preferences.jsonl`` in the character's folder.
+    """A file of preferences: ``given``, or what ``build`` wrote, or the service's format in the folder.
 
     Raises:
         DatasetError: There is none, or the service would refuse it; all its problems are named.
     """
     from understudy.dataset import check_file
 
-    path = given if given is not None else folder.preferences
+    built = folder.dataset / "preferences.jsonl"
+    path = given if given is not None else built if built.is_file() else folder.preferences
+    if given is None and path == folder.preferences and _has_collected_pairs(path):
+        raise DatasetError(
+            f"{path}: holds pairs as they were collected. Write them for training first: "
+            f"understudy build {typed(folder.root)}"
+        )
     if not path.is_file():
         raise DatasetError(
             f"{path}: no such file. Put pairs of replies there, one a line: "
@@ -89,6 +95,19 @@ def preference_material(folder: CharacterFolder, given: Path | None) -> Training
         more = result.errors - len(lines)
         raise DatasetError("\n".join([*lines, f"… and {more} more problems."] if more else lines))
     return TrainingMaterial(path, None, result.examples, result.tokens)
+
+
+def _has_collected_pairs(path: Path) -> bool:
+    """Whether a file begins with a pair as ``import`` and ``prefer`` keep them."""
+    if not path.is_file():
+        return False
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        first = next((line for line in file if line.strip()), "")
+    try:
+        row = json.loads(first)
+    except ValueError:
+        return False
+    return isinstance(row, dict) and {"chosen", "rejected"} <= row.keys()
 
 
 SHOWN_PROBLEMS = 20
