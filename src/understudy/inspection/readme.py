@@ -58,7 +58,7 @@ def _commands(manifest: Mapping[str, Any]) -> str:
 ## Run it
 
 ```
-pip install 'understudy[inspect]'
+pip install 'understudy[inspect]'    # in an environment of its own: '/path/to/the/checkout[inspect]'
 inspect eval task.py --model openai/gpt-4.1 -T prompt=long
 inspect view
 ```
