@@ -18,7 +18,7 @@ from understudy.miniature.lexicon import (
     words,
 )
 
-__all__ = ["Fact", "FactKind", "draw_fact", "fact_kinds"]
+__all__ = ["Fact", "FactKind", "draw_fact", "fact_kinds", "slot_words"]
 
 TABLES = ("facts_self", "facts_people", "facts_doings", "facts_world")
 NEW_JOB_SHARE = 0.25
@@ -153,6 +153,13 @@ def _draw_slot(kind: str, rng: random.Random, split: Split) -> str:
     if name in EXCHANGED and rng.random() < EXCHANGED_SHARE:
         name = rng.choice(EXCHANGED)
     return rng.choice(listed or split_words(name, split))
+
+
+@cache
+def slot_words(source: str) -> frozenset[str]:
+    """The words that a slot may hold, in lower case; none where they are made up."""
+    listed = _fillings().get(source) or load_table("words").get(WORD_LISTS.get(source, source)) or []
+    return frozenset(word.lower() for word in listed)
 
 
 @cache

@@ -24,6 +24,7 @@ __all__ = [
     "draw_place",
     "draw_plain_first",
     "expand",
+    "expansions",
     "fill",
     "is_held_out",
     "load_table",
@@ -82,6 +83,15 @@ def expand(template: str, rng: random.Random) -> str:
         branch = rng.choice(match.group(1).split("|"))
         template = template[: match.start()] + branch + template[match.end() :]
     return template
+
+
+def expansions(template: str) -> list[str]:
+    """Every text that the choices of a template allow; slots stay."""
+    match = CHOICE.search(template)
+    if match is None:
+        return [template]
+    before, after = template[: match.start()], template[match.end() :]
+    return [text for branch in match.group(1).split("|") for text in expansions(before + branch + after)]
 
 
 def fill(template: str, slots: Mapping[str, str], rng: random.Random) -> str:

@@ -12,7 +12,6 @@ from pathlib import Path
 from understudy.miniature.exchanges import Exchange
 from understudy.miniature.held_out import mentions_held_out
 from understudy.miniature.lexicon import load_table
-from understudy.miniature.prose import read_chapters
 
 __all__ = ["Passage", "draw_passage", "load_passages", "reading_exchange"]
 
@@ -37,6 +36,8 @@ LONGEST_LETTERS = 600
 
 def load_passages(paths: Sequence[Path]) -> list[list[str]]:
     """The plain sentences of each paragraph that has enough of them; tables of dialogues are left out."""
+    from understudy.miniature.prose import read_chapters
+
     found = []
     for path in paths:
         if path.suffix == ".csv":

@@ -11,6 +11,7 @@ from understudy.teaching.composing import conversations
 from understudy.teaching.outline import CRISIS, SINCERE
 from understudy.teaching.plan import Facts, Filter, Plan, Situation
 from understudy.teaching.situations import Family, families, premises
+from understudy.teaching.wordings import more_wordings
 
 __all__ = ["draft_plan", "false_claim", "reserved_questions", "scripted_questions", "usual_filter"]
 
@@ -45,13 +46,20 @@ def scripted_questions(character: Character) -> dict[str, list[str]]:
     return {fact: questions for fact, questions in asked.items() if questions}
 
 
+def asked_questions(character: Character) -> dict[str, list[str]]:
+    """By fact, the questions of a plan: those of the sheet that may be scripted, and further wordings."""
+    scripted = scripted_questions(character)
+    more = more_wordings(character, scripted, reserved_questions(character))
+    return {fact: [*lines, *more.get(fact, [])] for fact, lines in scripted.items()}
+
+
 def draft_plan(character: Character, count: int, seed: int = 0) -> Plan:
     """A plan of ``count`` conversations: three fifths about facts, the rest about everything else.
 
     Categories take turns, some more often than others; no subject gets more conversations than can be
     made of its lines. A larger ``count`` lowers no number.
     """
-    questions = scripted_questions(character)
+    questions = asked_questions(character)
     usable = _usable_families(character)
     wanted = count - int(count * FACT_SHARE) if questions else count
     dealt = _deal(usable, wanted, seed)
