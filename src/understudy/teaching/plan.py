@@ -141,9 +141,9 @@ COMMENTS = {
     "of one conversation may begin with the same words; sayings of the sheet may come again, but not three "
     "times in a row; 0 turns it off. tone: below this probability of being the character's, a reply is "
     "refused; 0 turns it off.",
-    "facts": "Conversations about the facts of character.yaml. Each fact comes equally often. The first wordings "
-    "are the sheet's, the others ours; change or delete them as you like. Wordings that "
-    "the evaluation keeps for itself are not here, and are left out if you add them.",
+    "facts": "Conversations about the facts of character.yaml. Each fact comes equally often. The first "
+    "wordings are the sheet's, the others ours; change or delete them as you like. Wordings that the "
+    "evaluation keeps for itself are not here, and are left out if you add them.",
     "situations": "Category, subject, number of conversations, and lines that a person may say. A "
     "conversation begins with the first line, unless `leading: false`; others may be left out. `returning` "
     "is a last line that goes back to the first. In sincere_ai every line but the first asks sincerely.",
