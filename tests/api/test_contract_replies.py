@@ -125,9 +125,20 @@ def test_probabilities_belong_to_the_text_and_are_in_order(talk):
 
 
 def test_penalties_make_repetition_rarer(talk):
+    asked = [
+        [{"role": "user", "content": text}]
+        for text in (
+            "Tell me a story.",
+            "Say: red red red blue blue red!",
+            "What is a lake?",
+            "Why, why, why?",
+        )
+    ]
+
     def repeated(**options):
-        words = text_of(talk(temperature=0, max_tokens=60, **options)).lower().split()
-        return len(words) - len(set(words))
+        replies = [text_of(talk(messages, temperature=0, max_tokens=60, **options)) for messages in asked]
+        words = [reply.lower().split() for reply in replies]
+        return sum(len(reply) - len(set(reply)) for reply in words)
 
     assert repeated(frequency_penalty=2.0, presence_penalty=2.0) < repeated()
 
