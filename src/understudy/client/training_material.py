@@ -91,7 +91,9 @@ def preference_material(folder: CharacterFolder, given: Path | None) -> Training
     result = check_file(path, method="dpo")
     if not result.ok:
         errors = [problem for problem in result.problems if problem.severity == "error"]
-        lines = [f"{path}:{p.line or ''}: {p.message} {p.remedy}" for p in errors[:SHOWN_PROBLEMS]]
+        lines = [
+            f"{path}:{f'{p.line}:' if p.line else ''} {p.message} {p.remedy}" for p in errors[:SHOWN_PROBLEMS]
+        ]
         more = result.errors - len(lines)
         raise DatasetError("\n".join([*lines, f"… and {more} more problems."] if more else lines))
     return TrainingMaterial(path, None, result.examples, result.tokens)

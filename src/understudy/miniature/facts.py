@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from understudy.miniature.lexicon import (
+    PLAIN_FIRST,
     Split,
     draw_number,
     draw_person,
@@ -68,7 +69,7 @@ class Fact:
 
     def question(self, rng: random.Random, split: Split = "train") -> str:
         """A question whose answer is this fact."""
-        flatness = QUESTION_FLATNESS if split == "train" else 1.5
+        flatness = QUESTION_FLATNESS if split == "train" else PLAIN_FIRST
         return fill(draw_plain_first(self.kind.wordings(split), rng, flatness), self.slots, rng)
 
     def answer(self, rng: random.Random) -> str:

@@ -17,6 +17,7 @@ import yaml
 
 __all__ = [
     "HELD_OUT_PHRASES",
+    "PLAIN_FIRST",
     "Split",
     "draw_number",
     "draw_person",
@@ -43,6 +44,7 @@ CHOICE = re.compile(r"\(([^()]*\|[^()]*)\)")
 SLOT = re.compile(r"\{(?:(a|A) )?(\w+)\}")
 SENTENCE_START = re.compile(r"(^|[.!?] )([a-z])")
 HELD_OUT_SHARE = 8
+PLAIN_FIRST = 1.5
 SMALLEST_SPLIT_LIST = 16
 
 # The example character of this project. Nothing of hers may be learned before she is trained.
@@ -199,11 +201,11 @@ def pick(rng: random.Random, options: Sequence[str], count: int) -> list[str]:
     return rng.sample(list(options), min(count, len(options)))
 
 
-def draw_plain_first(options: Sequence[str], rng: random.Random, flatness: float = 1.5) -> str:
+def draw_plain_first(options: Sequence[str], rng: random.Random, flatness: float = PLAIN_FIRST) -> str:
     """One of ``options``, which stand from the plainest to the oddest: the first ones come up most.
 
-    The weight of rank ``r`` is ``1 / (r + flatness)``: with 1.5 near Zipf's law, as wordings are spread in
-    real talk.
+    The weight of rank ``r`` is ``1 / (r + flatness)``; the default is near Zipf's law, as wordings are spread
+    in real talk.
     """
     return rng.choices(options, [1 / (rank + flatness) for rank in range(len(options))])[0]
 

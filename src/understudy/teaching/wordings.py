@@ -10,11 +10,12 @@ import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from itertools import islice
 
 from understudy.character.character import Character, Fact
 from understudy.evaluation.words import near_duplicates
 from understudy.miniature.facts import FactKind, fact_kinds, slot_words
-from understudy.miniature.lexicon import expansions, fill, slot_names
+from understudy.miniature.lexicon import expand, expansions, fill, slot_names
 
 __all__ = ["more_wordings"]
 
@@ -22,7 +23,7 @@ MOST = 6
 _DOING = re.compile(
     r"(?P<asked>What|Who|Whom|Where|When|Why|How|(?:Which|What|How many|How much) [\w' -]+?|How \w+|"
     r"(?:At|In|On|By|With|From|To|For|Of) (?:what|which|whom)(?: [\w' -]+?)?) "
-    r"(?:do|would|can|will) you (?P<rest>.+)"
+    r"(?:do|(?P<modal>would|can|will)) you (?P<rest>.+)"
 )
 _CLAUSE = r"(?! (?:when|who|whom|that|which|if|while|you|before|after|called|named|made|known|famous)\b)"
 _BEING = re.compile(
@@ -30,9 +31,8 @@ _BEING = re.compile(
     rf"(?P<subject>(?:your|the)(?:{_CLAUSE} [\w'-]+?){{1,6}})"
     r"(?P<rest> (?:called|named|made of|known for|famous for))?"
 )
-_MODAL = re.compile(r" (would|can|will) you ")
 _LEADS = ("Tell me {}.", "Can you tell me {}?", "I would like to know {}.")
-_ARTICLE = re.compile(r"\b([Aa]) (?=[aeio])")
+_ARTICLE = re.compile(r"\b([Aa]) \{(\w+)\}")
 _SLOT = re.compile(r"\\\{(?:(?:a|A)\\ )?(\w+)\\\}")
 _NAMES = ("place", "person", "petname")
 _PROPER = re.compile(r"(?:the )?[A-Z][\w'’-]*(?: (?:of|the|and|[A-Z][\w'’-]*))*")
@@ -48,7 +48,7 @@ def more_wordings(
         if fact.id not in scripted:
             continue
         match = _kind_of(fact, character.name)
-        lines = [*(_asked(*match, fact) if match else ())][:MOST]
+        lines = list(islice(_asked(*match, fact), MOST)) if match else []
         lines += [text for question in scripted[fact.id] for text in _indirect(question, character.name)]
         lines = [line for line in lines if not _tells(line, fact)]
         near = near_duplicates(lines, taken)
@@ -131,7 +131,7 @@ def _asked(kind: FactKind, slots: Mapping[str, str], fact: Fact) -> Iterator[str
     rng = random.Random(f"wordings {fact.id} {fact.questions[0]}")
     for template in kind.questions:
         if slot_names(template) <= slots.keys():
-            line = _ARTICLE.sub(r"\1n ", fill(template, slots, rng))
+            line = fill(_ARTICLE.sub(r"{\1 \2}", expand(template, rng)), slots, rng)
             yield line if line[-1] in "?.!" else f"{line}?"
 
 
@@ -139,8 +139,8 @@ def _indirect(question: str, name: str) -> list[str]:
     """``Where do you live?`` as ``Tell me where you live.``; none where the question has another form."""
     text = _plain(question, name)
     if match := _DOING.fullmatch(text):
-        modal = _MODAL.search(text)
-        clause = f"{match['asked']} you {modal[1] + ' ' if modal else ''}{match['rest']}"
+        doing = f"{match['modal']} {match['rest']}" if match["modal"] else match["rest"]
+        clause = f"{match['asked']} you {doing}"
     elif match := _BEING.fullmatch(text):
         clause = f"{match['asked']} {match['subject']} {match['verb']}{match['rest'] or ''}"
     else:
